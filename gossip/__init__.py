@@ -1,0 +1,1 @@
+"""Gossip membership: discover peers, detect failures, spread changes, with no server."""

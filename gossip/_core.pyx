@@ -1,0 +1,35 @@
+"""The protocol core: one translation unit, in layers; each file uses only what stands above it.
+
+No socket, clock, operating system randomness, lock or logging lives here: `now_ns` and `seed` are
+arguments. All of the packet path is C without the GIL; Python objects appear only in the shell.
+"""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, UINT32_MAX
+from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.string cimport memcmp, memcpy, memmove, memset
+
+cimport cython
+
+include "core/limits.pxi"           # every bound of the core, and the reasons a packet is dropped for
+include "core/hash.pxi"             # keyed hashing of names
+include "core/cursor.pxi"           # bounded reading and writing of wire bytes
+include "core/buffer.pxi"           # a growable run of bytes
+include "core/address.pxi"          # addresses, comparisons, allowed networks
+include "core/rng.pxi"              # the seeded random numbers
+include "core/msgpack.pxi"          # the msgpack dialect of the wire
+include "core/lzw.pxi"              # LZW exactly as the wire has it
+include "core/messages.pxi"         # one table of fields per message, both directions
+include "core/aead.pxi"             # sealing and opening through function pointers; nonces; replays
+include "core/packet.pxi"           # a datagram's envelopes: label, encryption, CRC, compression, compound
+include "core/stream.pxi"           # the same for streams, read as the bytes come in
+include "core/inspect.pxi"          # the codec's face to Python: packets as dictionaries
+include "core/timers.pxi"           # one heap of deadlines
+include "core/awareness.pxi"        # Lifeguard's local health score
+include "core/suspicion.pxi"        # suspicion timers and the formulas of time
+include "core/merge.pxi"            # the rules: claim and state in, verdict out
+include "core/identity.pxi"         # who a member is, stored once for all tables of a process
+include "core/table.pxi"            # the member table: rows, order, random choice
+include "core/broadcasts.pxi"       # the transmit-limited queue
+include "core/events.pxi"           # what the core tells its user
+include "core/swim.pxi"             # the state machine

@@ -1,0 +1,1 @@
+# address.pxi: addresses, comparisons, allowed networks.

@@ -1,0 +1,1 @@
+# aead.pxi: sealing and opening through function pointers; nonces; replays.

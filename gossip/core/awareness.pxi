@@ -1,0 +1,1 @@
+# awareness.pxi: Lifeguard's local health score.

@@ -1,0 +1,1 @@
+# broadcasts.pxi: the transmit-limited queue.

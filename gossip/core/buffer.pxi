@@ -1,0 +1,1 @@
+# buffer.pxi: a growable run of bytes.

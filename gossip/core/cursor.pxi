@@ -1,0 +1,1 @@
+# cursor.pxi: bounded reading and writing of wire bytes.

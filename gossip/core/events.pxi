@@ -1,0 +1,1 @@
+# events.pxi: what the core tells its user.

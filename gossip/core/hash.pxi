@@ -1,0 +1,1 @@
+# hash.pxi: keyed hashing of names.

@@ -1,0 +1,1 @@
+# inspect.pxi: the codec's face to Python: packets as dictionaries.

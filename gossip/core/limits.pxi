@@ -1,0 +1,106 @@
+# limits.pxi: every bound of the core, and every reason a packet is dropped for. Nothing else.
+#
+# The memberlist column of protocol §25 gives the wire's own limits; where ours is tighter the
+# comment says why. docs/limits.md explains each to users.
+
+cdef enum:
+    # Names and metadata.
+    NAME_BYTES_MAX = 255             # memberlist has none; a name must fit a log line and a row
+    META_BYTES_MAX = 512             # protocol §25
+    LABEL_BYTES_MAX = 255            # protocol §8
+
+    # One datagram.
+    DATAGRAM_BYTES_MAX = 65536       # protocol §3
+    PARTS_MAX = 1024                 # parts of all compounds of one datagram, nested ones included
+    DEPTH_MAX = 8                    # envelopes within envelopes; memberlist has none
+    INFLATED_BYTES_MAX = 1 << 20     # decompressed bytes of one datagram, all levels together
+    MSGPACK_DEPTH_MAX = 1024         # protocol §2.2
+
+    # One stream.
+    STREAM_SEALED_MAX = 20971520     # protocol §25
+    STREAM_INFLATED_MAX = 41943040
+    STREAM_NODES_MAX = 1048576
+    STREAM_USER_STATE_MAX = 20971520
+    STREAM_USER_MESSAGE_MAX = 20971520
+    STREAMS_INBOUND_MAX = 127        # protocol §10.3
+    STREAMS_MAX = 512                # both directions
+
+    # Keys.
+    KEYS_MAX = 32
+    REPLAY_WINDOW = 16384            # nonces a generation; two generations are kept
+    NONCE_BLOCK = 256                # nonces drawn from the system at once
+
+    # Members and the state machine.
+    MEMBERS_MAX = 1 << 20
+    PENDING_MAX = 1024               # names that wait for accept_member, or were refused by it
+    SUSPICION_CONFIRMATIONS_MAX = 32
+    BROADCAST_BYTES_MAX = 65535
+    BROADCASTS_MAX = 1 << 20
+    PENDING_ACKS_MAX = 1024          # relays for others, and own pings by hand
+    REQUESTS_MAX = 4096
+    RELAY_UNKNOWN_PER_SECOND = 16    # indirect pings to targets that are not members
+    EVENTS_MAX = 1 << 18
+    EVENT_BYTES_MAX = 1 << 26        # payload bytes waiting for Python
+    OUT_PACKETS_MAX = 512            # datagrams of one out batch
+    OUT_BYTES_MAX = 1 << 20
+
+# An incarnation learnt from others may not exceed the known one by more than the step, once it is
+# over the ceiling: near 2^32 a node could no longer refute.
+cdef uint32_t INCARNATION_CEILING = 0x80000000
+cdef uint32_t INCARNATION_STEP_MAX = 1 << 20
+
+cdef enum DropReason:
+    DROP_NONE = 0
+    # Envelopes (packet.pxi).
+    DROP_EMPTY
+    DROP_LABEL_EMPTY
+    DROP_LABEL_TRUNCATED
+    DROP_LABEL_MISMATCH
+    DROP_LABEL_UNEXPECTED
+    DROP_SEAL_VERSION
+    DROP_SEAL_TOO_SMALL
+    DROP_DECRYPT
+    DROP_PADDING
+    DROP_REPLAYED
+    DROP_CRC
+    DROP_NO_TYPE
+    DROP_UNKNOWN_TYPE
+    DROP_COMPOUND_TRUNCATED
+    DROP_PART_TRUNCATED
+    DROP_TOO_MANY_PARTS
+    DROP_TOO_DEEP
+    DROP_COMPRESS_ALGORITHM
+    DROP_LZW_INVALID
+    DROP_LZW_TRUNCATED
+    DROP_INFLATED_TOO_LARGE
+    # Bodies (messages.pxi).
+    DROP_DECODE
+    # The state machine (swim.pxi).
+    DROP_PING_WRONG_NODE
+    DROP_SOURCE_ADDRESS
+    DROP_NAME
+    DROP_META
+    DROP_ADDRESS
+    DROP_VSN
+    DROP_CIDR
+    DROP_INCARNATION_JUMP
+    DROP_MEMBERS_FULL
+    DROP_NEW_NAMES
+    DROP_NOT_ACCEPTED
+    DROP_ACK_UNKNOWN
+    DROP_RELAYS_FULL
+    DROP_RELAY_UNKNOWN_TARGET
+    DROP_OUT_FULL
+    DROP_NO_MEMORY
+    DROP_REASONS
+
+DROP_REASON_NAMES = (
+    "none", "empty", "label_empty", "label_truncated", "label_mismatch", "label_unexpected",
+    "seal_version", "seal_too_small", "decrypt", "padding", "replayed", "crc", "no_type",
+    "unknown_type", "compound_truncated", "part_truncated", "too_many_parts", "too_deep",
+    "compress_algorithm", "lzw_invalid", "lzw_truncated", "inflated_too_large", "decode",
+    "ping_wrong_node", "source_address", "name", "meta", "address", "vsn", "cidr",
+    "incarnation_jump", "members_full", "new_names", "not_accepted", "ack_unknown", "relays_full",
+    "relay_unknown_target", "out_full", "no_memory",
+)
+assert len(DROP_REASON_NAMES) == DROP_REASONS

@@ -1,0 +1,1 @@
+# lzw.pxi: LZW exactly as the wire has it.

@@ -1,0 +1,1 @@
+# merge.pxi: the rules: claim and state in, verdict out.

@@ -1,0 +1,1 @@
+# messages.pxi: one table of fields per message, both directions.

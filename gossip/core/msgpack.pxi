@@ -1,0 +1,1 @@
+# msgpack.pxi: the msgpack dialect of the wire.

@@ -1,0 +1,1 @@
+# packet.pxi: a datagram's envelopes: label, encryption, CRC, compression, compound.

@@ -1,0 +1,1 @@
+# rng.pxi: the seeded random numbers.

@@ -1,0 +1,1 @@
+# stream.pxi: the same for streams, read as the bytes come in.

@@ -1,0 +1,1 @@
+# suspicion.pxi: suspicion timers and the formulas of time.

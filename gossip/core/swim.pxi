@@ -1,0 +1,1 @@
+# swim.pxi: the state machine.

@@ -1,0 +1,1 @@
+# table.pxi: the member table: rows, order, random choice.

@@ -1,0 +1,1 @@
+# timers.pxi: one heap of deadlines.

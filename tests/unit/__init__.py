@@ -1,0 +1,1 @@
+"""Exact tests: no clock, no socket."""

@@ -1,0 +1,1 @@
+"""The `gossip` command. Nothing of the library imports this package."""

@@ -1,0 +1,55 @@
+"""The `gossip` command: finds its subcommands and turns errors into one line on stderr.
+
+The work of a subcommand lies in the module of its name, imported when it is asked for. Exit codes:
+0 done, 1 failed, 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+from typing import Any
+
+import click
+
+COMMANDS = {
+    "agent": "gossip.agent.agent",
+    "decode": "gossip.agent.decode",
+    "demo": "gossip.agent.demo",
+    "keygen": "gossip.agent.keygen",
+}
+
+
+class Commands(click.Group):
+    """A group whose commands are the `command` of one module each."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(COMMANDS[cmd_name]).command
+        assert isinstance(command, click.Command)
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except OSError as error:
+            if isinstance(error, BrokenPipeError):
+                raise
+            raise click.ClickException(str(error)) from error
+
+
+def version() -> str:
+    try:
+        return importlib.metadata.version("gossip-core")
+    except importlib.metadata.PackageNotFoundError:
+        return "of an uninstalled checkout"
+
+
+@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version(), prog_name="gossip")
+def main() -> None:
+    """Gossip membership on the wire of HashiCorp memberlist."""

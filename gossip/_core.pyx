@@ -5,7 +5,7 @@ arguments. All of the packet path is C without the GIL; Python objects appear on
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.stdint cimport INT64_MAX, UINT32_MAX
+from libc.stdint cimport INT64_MAX, UINT16_MAX, UINT32_MAX
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memmove, memset
 

@@ -1,1 +1,50 @@
-# hash.pxi: keyed hashing of names.
+# hash.pxi: keyed hashing of names: SipHash-1-3. Not a checksum of packets, not a secret.
+#
+# Names come from the network, so the tables that hold them must not be made slow by whoever picks
+# names that collide: the hash is keyed with a number an outsider does not know.
+
+cdef inline uint64_t hash_rotate(uint64_t word, int bits) noexcept nogil:
+    return (word << bits) | (word >> (64 - bits))
+
+
+cdef inline void hash_round(uint64_t* v) noexcept nogil:
+    v[0] += v[1]
+    v[2] += v[3]
+    v[1] = hash_rotate(v[1], 13) ^ v[0]
+    v[3] = hash_rotate(v[3], 16) ^ v[2]
+    v[0] = hash_rotate(v[0], 32)
+    v[2] += v[1]
+    v[0] += v[3]
+    v[1] = hash_rotate(v[1], 17) ^ v[2]
+    v[3] = hash_rotate(v[3], 21) ^ v[0]
+    v[2] = hash_rotate(v[2], 32)
+
+
+cdef uint64_t hash_bytes(uint64_t seed, const uint8_t* data, size_t size) noexcept nogil:
+    """SipHash-1-3 of `size` bytes under the key (seed, seed * odd constant)."""
+    cdef uint64_t[4] v
+    cdef uint64_t spread = seed * <uint64_t>0x9E3779B97F4A7C15
+    cdef uint64_t word
+    cdef size_t at = 0
+    v[0] = seed ^ <uint64_t>0x736F6D6570736575
+    v[1] = spread ^ <uint64_t>0x646F72616E646F6D
+    v[2] = seed ^ <uint64_t>0x6C7967656E657261
+    v[3] = spread ^ <uint64_t>0x7465646279746573
+    while at + 8 <= size:
+        memcpy(&word, data + at, 8)
+        v[3] ^= word
+        hash_round(v)
+        v[0] ^= word
+        at += 8
+    word = 0
+    if at < size:
+        memcpy(&word, data + at, size - at)
+    word |= <uint64_t>size << 56
+    v[3] ^= word
+    hash_round(v)
+    v[0] ^= word
+    v[2] ^= 0xFF
+    hash_round(v)
+    hash_round(v)
+    hash_round(v)
+    return v[0] ^ v[1] ^ v[2] ^ v[3]

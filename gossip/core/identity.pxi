@@ -1,1 +1,226 @@
-# identity.pxi: who a member is, stored once for all tables of a process.
+# identity.pxi: who a member is: name, address, port, metadata, versions. Stored once for all tables
+# of a process and never changed: a member that changes gets another identity.
+#
+# A set may be shared by several cores; they must then be driven by one thread or under one lock.
+# Nothing is sized for the wire here: whoever interns has checked the lengths.
+
+cdef struct identity_t:
+    uint64_t hash               # of everything below
+    uint32_t refs
+    uint16_t name_len
+    uint16_t meta_len
+    uint16_t port
+    uint8_t addr_len            # 4 or 16; 0: none
+    uint8_t[6] vsn              # pmin pmax pcur dmin dmax dcur
+    # The bytes of name, address and meta follow the struct.
+
+cdef struct identities_t:
+    identity_t** slots          # open addressing, linear probing
+    size_t capacity             # a power of two, or 0
+    size_t count
+    size_t bytes                # held by all identities, for stats
+    uint64_t seed
+    uint32_t owners             # the class `Identities` and every table that uses the set
+
+
+cdef identities_t* identities_new(uint64_t seed) noexcept nogil:
+    """An empty set with one owner, or NULL."""
+    cdef identities_t* self = <identities_t*>calloc(1, sizeof(identities_t))
+    if self != NULL:
+        self.seed = seed
+        self.owners = 1
+    return self
+
+
+cdef inline void identities_retain(identities_t* self) noexcept nogil:
+    self.owners += 1
+
+
+cdef void identities_release(identities_t* self) noexcept nogil:
+    """One owner less. The last one takes everything that is left with it."""
+    cdef size_t at
+    if self == NULL:
+        return
+    self.owners -= 1
+    if self.owners:
+        return
+    for at in range(self.capacity):
+        free(self.slots[at])
+    free(self.slots)
+    free(self)
+
+
+cdef inline uint8_t* identity_bytes(const identity_t* self) noexcept nogil:
+    return <uint8_t*>self + sizeof(identity_t)
+
+
+cdef inline size_t identity_size(const identity_t* self) noexcept nogil:
+    return sizeof(identity_t) + self.name_len + self.addr_len + self.meta_len
+
+
+cdef inline slice_t identity_name(const identity_t* self) noexcept nogil:
+    cdef slice_t name
+    name.ptr = identity_bytes(self)
+    name.len = self.name_len
+    return name
+
+
+cdef inline slice_t identity_addr(const identity_t* self) noexcept nogil:
+    cdef slice_t addr
+    addr.ptr = identity_bytes(self) + self.name_len
+    addr.len = self.addr_len
+    return addr
+
+
+cdef inline slice_t identity_meta(const identity_t* self) noexcept nogil:
+    """The metadata; empty metadata is nil, as a node without any sends it."""
+    cdef slice_t meta
+    meta.ptr = identity_bytes(self) + self.name_len + self.addr_len if self.meta_len else NULL
+    meta.len = self.meta_len
+    return meta
+
+
+cdef inline void identity_addr_t(const identity_t* self, addr_t* out) noexcept nogil:
+    """The address to send to."""
+    memset(out, 0, sizeof(addr_t))
+    memcpy(out.ip, identity_bytes(self) + self.name_len, self.addr_len)
+    out.len = self.addr_len
+    out.port = self.port
+
+
+cdef identity_t* identity_new(
+    identities_t* set_, slice_t name, slice_t addr, uint16_t port, slice_t meta, const uint8_t* vsn
+) noexcept nogil:
+    """A fresh identity outside the set, hashed; NULL without memory or past the field widths."""
+    cdef identity_t* self
+    cdef uint8_t* at
+    if name.len > UINT16_MAX or meta.len > UINT16_MAX or addr.len > 16:
+        return NULL
+    self = <identity_t*>malloc(sizeof(identity_t) + name.len + addr.len + meta.len)
+    if self == NULL:
+        return NULL
+    memset(self, 0, sizeof(identity_t))     # the padding is hashed and compared too
+    self.name_len = <uint16_t>name.len
+    self.addr_len = <uint8_t>addr.len
+    self.meta_len = <uint16_t>meta.len
+    self.port = port
+    memcpy(self.vsn, vsn, 6)
+    at = identity_bytes(self)
+    if name.len:
+        memcpy(at, name.ptr, name.len)
+    if addr.len:
+        memcpy(at + name.len, addr.ptr, addr.len)
+    if meta.len:
+        memcpy(at + name.len + addr.len, meta.ptr, meta.len)
+    self.hash = hash_bytes(set_.seed, <uint8_t*>self, identity_size(self))
+    return self
+
+
+cdef inline bint identity_equal(const identity_t* a, const identity_t* b) noexcept nogil:
+    cdef size_t fields = sizeof(identity_t) - <size_t>(<char*>&a.name_len - <char*>a)
+    return (
+        a.hash == b.hash
+        and memcmp(&a.name_len, &b.name_len, fields) == 0
+        and memcmp(identity_bytes(a), identity_bytes(b), identity_size(a) - sizeof(identity_t)) == 0
+    )
+
+
+cdef bint identities_grow(identities_t* self) noexcept nogil:
+    cdef size_t capacity = max(<size_t>16, 2 * self.capacity)
+    cdef size_t at, to
+    cdef identity_t** slots = <identity_t**>calloc(capacity, sizeof(identity_t*))
+    if slots == NULL:
+        return False
+    for at in range(self.capacity):
+        if self.slots[at] != NULL:
+            to = self.slots[at].hash & (capacity - 1)
+            while slots[to] != NULL:
+                to = (to + 1) & (capacity - 1)
+            slots[to] = self.slots[at]
+    free(self.slots)
+    self.slots = slots
+    self.capacity = capacity
+    return True
+
+
+cdef inline identity_t* identity_retain(identity_t* self) noexcept nogil:
+    self.refs += 1
+    return self
+
+
+cdef identity_t* identities_intern(
+    identities_t* self, slice_t name, slice_t addr, uint16_t port, slice_t meta, const uint8_t* vsn
+) noexcept nogil:
+    """The one identity with these contents, retained for the caller; NULL without memory."""
+    cdef identity_t* made
+    cdef size_t at
+    if 4 * (self.count + 1) > 3 * self.capacity and not identities_grow(self):
+        return NULL
+    made = identity_new(self, name, addr, port, meta, vsn)
+    if made == NULL:
+        return NULL
+    at = made.hash & (self.capacity - 1)
+    while self.slots[at] != NULL:
+        if identity_equal(self.slots[at], made):
+            free(made)
+            return identity_retain(self.slots[at])
+        at = (at + 1) & (self.capacity - 1)
+    self.slots[at] = made
+    self.count += 1
+    self.bytes += identity_size(made)
+    return identity_retain(made)
+
+
+cdef void identities_forget(identities_t* self, identity_t* gone) noexcept nogil:
+    """Take `gone` out of the set and close the gap it leaves in its run of slots."""
+    cdef size_t mask = self.capacity - 1
+    cdef size_t hole = gone.hash & mask
+    cdef size_t at
+    while self.slots[hole] != gone:
+        hole = (hole + 1) & mask
+    at = hole
+    while True:
+        at = (at + 1) & mask
+        if self.slots[at] == NULL:
+            break
+        # An entry may move back into the hole unless its home lies behind the hole.
+        if ((at - self.slots[at].hash) & mask) >= ((at - hole) & mask):
+            self.slots[hole] = self.slots[at]
+            hole = at
+    self.slots[hole] = NULL
+    self.count -= 1
+    self.bytes -= identity_size(gone)
+
+
+cdef void identity_release(identities_t* self, identity_t* identity) noexcept nogil:
+    """One reference less; NULL does nothing."""
+    if identity == NULL:
+        return
+    identity.refs -= 1
+    if identity.refs == 0:
+        identities_forget(self, identity)
+        free(identity)
+
+
+@cython.final
+cdef class Identities:
+    """A set of identities that several cores of one thread may share, to store each name, address
+    and metadata once."""
+
+    cdef identities_t* set
+
+    def __cinit__(self, uint64_t seed=0):
+        self.set = identities_new(seed)
+        if self.set == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        identities_release(self.set)
+
+    def __len__(self) -> int:
+        return <Py_ssize_t>self.set.count
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held by all identities together."""
+        return self.set.bytes

@@ -1,0 +1,137 @@
+"""What a node tells its user: facts, in the past tense, about one member each.
+
+Every event is a frozen dataclass, made for `match`. `MembersSnapshot` and `EventsLost` tell a
+consumer where it stands; the others are what happened. How they are delivered, and which of them
+can be merged or lost when a consumer is slow, is said in `gossip.Subscription`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from gossip.members import Address, Member
+
+
+@dataclass(frozen=True, slots=True)
+class MembersSnapshot:
+    """All members at one moment, this node included; the first item of every subscription."""
+
+    members: tuple[Member, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EventsLost:
+    """This consumer was too slow: `count` events were dropped. A `MembersSnapshot` follows."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemberJoined:
+    """A member is alive that was not in the table, or had failed or left."""
+
+    member: Member
+
+
+@dataclass(frozen=True, slots=True)
+class MemberUpdated:
+    """A living member changed its metadata, its versions or its address."""
+
+    member: Member
+
+
+@dataclass(frozen=True, slots=True)
+class MemberSuspected:
+    """A member may have failed: `by` is the name of the first node that said so."""
+
+    member: Member
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class MemberRefuted:
+    """A suspected member proved that it lives."""
+
+    member: Member
+
+
+@dataclass(frozen=True, slots=True)
+class MemberFailed:
+    """A member is held to have failed.
+
+    by: the node that first suspected it, or that announced the failure.
+    confirmations: how many other nodes confirmed the suspicion here.
+    suspect_for: seconds between the suspicion and the failure; 0 if it was announced by a peer.
+    """
+
+    member: Member
+    by: str
+    confirmations: int
+    suspect_for: float
+
+
+@dataclass(frozen=True, slots=True)
+class MemberLeft:
+    """A member left of its own will."""
+
+    member: Member
+
+
+@dataclass(frozen=True, slots=True)
+class NameConflict:
+    """Another node uses a name that is taken: two processes were given the same one.
+
+    existing: the member that holds the name (it may be this node itself).
+    address: where the other node is; it is not taken into the table.
+    Reported once a minute at most for each name and other address.
+    """
+
+    existing: Member
+    address: Address
+    meta: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class MessageReceived:
+    """A user message. The sender is not named by the wire: `source` is the packet's source.
+
+    reliable: it came over TCP. `source` is None when it came wrapped so that nothing tells it.
+    """
+
+    payload: bytes
+    source: Address | None
+    reliable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StateReceived:
+    """A peer's application state came with a push/pull (protocol §10.3); `join`: with a join."""
+
+    payload: bytes
+    join: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PingCompleted:
+    """A member answered a direct probe after `rtt` seconds; only with `report_pings=True`."""
+
+    member: Member
+    rtt: float
+    payload: bytes
+
+
+Event: TypeAlias = (
+    MembersSnapshot
+    | EventsLost
+    | MemberJoined
+    | MemberUpdated
+    | MemberSuspected
+    | MemberRefuted
+    | MemberFailed
+    | MemberLeft
+    | NameConflict
+    | MessageReceived
+    | StateReceived
+    | PingCompleted
+)

@@ -1,0 +1,100 @@
+"""What calls report back: the outcome of a join, the counters of a node. Values only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gossip.members import Address
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """One address of a seed; `error` is None when the exchange with it succeeded.
+
+    itself: the address is this node's own, so it was not called.
+    """
+
+    address: Address
+    error: str | None = None
+    itself: bool = False
+
+    @property
+    def reached(self) -> bool:
+        return self.error is None and not self.itself
+
+    def __str__(self) -> str:
+        if self.itself:
+            return f"{self.address}: this node itself"
+        return f"{self.address}: {self.error or 'reached'}"
+
+
+@dataclass(frozen=True, slots=True)
+class SeedReport:
+    """One seed as it was given: the addresses it stands for, or `error` when it stands for none."""
+
+    seed: str
+    contacts: tuple[Contact, ...] = ()
+    error: str | None = None
+
+    def __str__(self) -> str:
+        if self.error is not None:
+            return f"{self.seed}: {self.error}"
+        return f"{self.seed}: " + "; ".join(str(contact) for contact in self.contacts)
+
+
+@dataclass(frozen=True, slots=True)
+class JoinReport:
+    """The outcome of one join, seed by seed; `str()` gives a line for each."""
+
+    seeds: tuple[SeedReport, ...]
+
+    @property
+    def reached(self) -> int:
+        """How many addresses of other nodes were reached."""
+        return sum(contact.reached for seed in self.seeds for contact in seed.contacts)
+
+    @property
+    def failed(self) -> tuple[SeedReport, ...]:
+        """The seeds of which something failed: the name, or at least one address."""
+        return tuple(
+            seed
+            for seed in self.seeds
+            if seed.error is not None or any(contact.error for contact in seed.contacts)
+        )
+
+    def __str__(self) -> str:
+        return "\n".join(f"  {seed}" for seed in self.seeds) or "  no seeds were given"
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """Counters of one node since it started, and a few present values.
+
+    members: rows of the member table by status, this node included.
+    health_score: 0 is healthy; each step lengthens this node's probe interval (protocol §17).
+    encrypted: whether packets are sealed.
+    packets_received, packets_sent, bytes_received, bytes_sent: UDP, as handed over by the system.
+    dropped: datagrams and parts of datagrams that were not used, by reason.
+    send_errors: datagrams the system refused to send, by the name of the error (`EPERM`).
+    receive_errors: failed reads of the UDP socket.
+    packets_lost_in_kernel: datagrams that came while the receive buffer was full.
+    receive_buffer: bytes of receive buffer the system granted.
+    log_lines_suppressed: lines not written because their kind came too often.
+    core: every counter of the state machine by name, for those that have no field of their own.
+    """
+
+    members: Mapping[str, int]
+    health_score: int
+    encrypted: bool
+    packets_received: int
+    packets_sent: int
+    bytes_received: int
+    bytes_sent: int
+    dropped: Mapping[str, int]
+    send_errors: Mapping[str, int]
+    receive_errors: int
+    packets_lost_in_kernel: int
+    receive_buffer: int
+    log_lines_suppressed: int
+    core: Mapping[str, int]

@@ -31,7 +31,8 @@ from gossip.events import (
     PingCompleted,
     StateReceived,
 )
-from gossip.keyring import Keyring, encode_key, generate_key, parse_key, parse_keys
+from gossip.keyring import Keyring
+from gossip.keys import encode_key, generate_key, parse_key, parse_keys
 from gossip.members import Address, Member, Status
 from gossip.reports import Contact, JoinReport, SeedReport, Stats
 

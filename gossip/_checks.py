@@ -12,7 +12,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from gossip.errors import KeyringError
-from gossip.keyring import KEY_SIZES, parse_key
+from gossip.keys import KEY_SIZES, parse_key
 from gossip.members import META_BYTES_MAX, NAME_BYTES_MAX, Address, encode_name
 
 if TYPE_CHECKING:

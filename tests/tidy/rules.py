@@ -29,7 +29,8 @@ ROOMS: Mapping[str, frozenset[str]] = {
 # The first name under `gossip` decides the room; the package itself is the public face.
 ROOM_OF = {
     "": "facade",
-    **dict.fromkeys(("errors", "events", "members", "config"), "values"),
+    **dict.fromkeys(("errors", "events", "members", "keys", "config", "reports"), "values"),
+    "_checks": "values",
     **dict.fromkeys(("_core", "_udp", "_sim"), "core"),
     "keyring": "keyring",
     "_serf": "serf",

@@ -31,5 +31,6 @@ include "core/merge.pxi"            # the rules: claim and state in, verdict out
 include "core/identity.pxi"         # who a member is, stored once for all tables of a process
 include "core/table.pxi"            # the member table: rows, order, random choice
 include "core/broadcasts.pxi"       # the transmit-limited queue
+include "core/faces.pxi"            # thin Python faces of the layers above, for their tests
 include "core/events.pxi"           # what the core tells its user
 include "core/swim.pxi"             # the state machine

@@ -36,6 +36,7 @@ cdef enum:
     SUSPICION_CONFIRMATIONS_MAX = 32
     BROADCAST_BYTES_MAX = 65535
     BROADCASTS_MAX = 1 << 20
+    BROADCAST_TIERS_MAX = 256        # an item sent so often stays in the last tier
     PENDING_ACKS_MAX = 1024          # relays for others, and own pings by hand
     REQUESTS_MAX = 4096
     RELAY_UNKNOWN_PER_SECOND = 16    # indirect pings to targets that are not members

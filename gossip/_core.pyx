@@ -4,7 +4,7 @@ No socket, clock, operating system randomness, lock or logging lives here: `now_
 arguments. All of the packet path is C without the GIL; Python objects appear only in the shell.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdint cimport INT64_MAX, UINT16_MAX, UINT32_MAX
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memmove, memset
@@ -20,8 +20,9 @@ include "core/rng.pxi"              # the seeded random numbers
 include "core/msgpack.pxi"          # the msgpack dialect of the wire
 include "core/lzw.pxi"              # LZW exactly as the wire has it
 include "core/messages.pxi"         # one table of fields per message, both directions
+include "core/crc.pxi"              # CRC-32
 include "core/aead.pxi"             # sealing and opening through function pointers; nonces; replays
-include "core/packet.pxi"           # a datagram's envelopes: label, encryption, CRC, compression, compound
+include "core/packet.pxi"           # the envelopes of a datagram, both directions
 include "core/stream.pxi"           # the same for streams, read as the bytes come in
 include "core/inspect.pxi"          # the codec's face to Python: packets as dictionaries
 include "core/timers.pxi"           # one heap of deadlines

@@ -15,6 +15,7 @@ cdef enum:
     DEPTH_MAX = 8                    # envelopes within envelopes; memberlist has none
     INFLATED_BYTES_MAX = 1 << 20     # decompressed bytes of one datagram, all levels together
     MSGPACK_DEPTH_MAX = 1024         # protocol §2.2
+    OCTETS_MAX = 4096                # bytes of a string sent as an array of numbers, §2.2
 
     # One stream.
     STREAM_SEALED_MAX = 20971520     # protocol §25
@@ -74,6 +75,7 @@ cdef enum DropReason:
     DROP_LZW_INVALID
     DROP_LZW_TRUNCATED
     DROP_INFLATED_TOO_LARGE
+    DROP_SEAL                        # on the way out: no nonce, or the cipher failed
     # Bodies (messages.pxi).
     DROP_DECODE
     # The state machine (swim.pxi).
@@ -99,7 +101,7 @@ DROP_REASON_NAMES = (
     "none", "empty", "label_empty", "label_truncated", "label_mismatch", "label_unexpected",
     "seal_version", "seal_too_small", "decrypt", "padding", "replayed", "crc", "no_type",
     "unknown_type", "compound_truncated", "part_truncated", "too_many_parts", "too_deep",
-    "compress_algorithm", "lzw_invalid", "lzw_truncated", "inflated_too_large", "decode",
+    "compress_algorithm", "lzw_invalid", "lzw_truncated", "inflated_too_large", "seal", "decode",
     "ping_wrong_node", "source_address", "name", "meta", "address", "vsn", "cidr",
     "incarnation_jump", "members_full", "new_names", "not_accepted", "ack_unknown", "relays_full",
     "relay_unknown_target", "out_full", "no_memory",

@@ -3,7 +3,8 @@
 # Three views of one thing. `rows` is the storage: a row keeps its number as long as it lives, so
 # timers and probes may hold it. `index` finds a row by name: open addressing, a 32-bit hash and the
 # row number a slot. `order` lists the rows that are members (alive, suspect, dead, left) in the
-# random order they are probed in; names that wait for accept_member, or were refused, are not in it.
+# random order they are probed in; names that wait for accept_member, or were refused, are not in
+# it.
 #
 # The table decides nothing: merge.pxi judges, swim.pxi acts, this keeps the books.
 

@@ -98,7 +98,8 @@ cdef void timers_settle(timers_t* self, int32_t at, timer_t timer) noexcept nogi
     timers_place(self, at, &timer)
 
 
-cdef int32_t timers_arm(timers_t* self, uint8_t kind, uint64_t ref, int64_t deadline) noexcept nogil:
+cdef int32_t timers_arm(timers_t* self, uint8_t kind, uint64_t ref,
+                        int64_t deadline) noexcept nogil:
     """A new timer; its handle, or -1 when there is no memory (nothing has changed then)."""
     cdef timer_t timer
     if self.free_handle < 0 and not timers_grow(self):

@@ -25,7 +25,9 @@ _INCLUDE = re.compile(r'^include "core/(\w+\.pxi)"', re.M)
 
 # What only one file may do.
 _ARITHMETIC = re.compile(r"\.ptr\s*(?:\+|-(?!>)|\[)|\+\s*\w+\.ptr\b")
-_RANDOM = re.compile(r"\b(?:rand|srand|rand_r|random|drand48|getrandom|urandom|arc4random\w*)\s*\(")
+_RANDOM = re.compile(
+    r"(?<!def )\b(?:rand|srand|rand_r|random|drand48|getrandom|urandom|arc4random\w*)\s*\("
+)
 _BOUND = re.compile(
     rf"^(?: {{4}})?(?:cdef {WORD} |DEF )?(?!PROTOCOL_)[A-Z]\w*_(?:MAX|LIMIT|WINDOW)\s*=\s*\(?\d"
 )

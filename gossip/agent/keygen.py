@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import secrets
 
 import click
+
+from gossip.keys import encode_key, generate_key
 
 
 @click.command("keygen")
@@ -21,5 +21,5 @@ import click
 @click.option("--json", "as_json", is_flag=True, help='Print {"key": KEY} instead of the key.')
 def command(size: str, as_json: bool) -> None:
     """Print a random key in base64, for --key-file and for `serf agent -encrypt`."""
-    key = base64.b64encode(secrets.token_bytes(int(size))).decode()
+    key = encode_key(generate_key(int(size)))
     click.echo(json.dumps({"key": key}) if as_json else key)

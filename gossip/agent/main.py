@@ -12,6 +12,8 @@ from typing import Any
 
 import click
 
+from gossip.errors import ConfigError, GossipError
+
 COMMANDS = {
     "agent": "gossip.agent.agent",
     "decode": "gossip.agent.decode",
@@ -36,10 +38,21 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except OSError as error:
-            if isinstance(error, BrokenPipeError):
-                raise
-            raise click.ClickException(str(error)) from error
+        except BrokenPipeError:
+            raise
+        except (GossipError, OSError) as error:
+            raise failure(error) from error
+
+
+def failure(error: Exception) -> click.ClickException:
+    """An error as click prints it: one line; what the options say wrongly is wrong usage."""
+    if isinstance(error, ConfigError):
+        text = "; ".join(f"{field}: {problem}" for field, problem in error.problems.items())
+        exception = click.ClickException(text)
+        exception.exit_code = 2
+        return exception
+    lines = [line.strip() for line in str(error).splitlines()]
+    return click.ClickException("; ".join(line for line in lines if line).replace(":; ", ": "))
 
 
 def version() -> str:

@@ -1,0 +1,126 @@
+"""Builds the peers once, and runs the tests of this directory side by side.
+
+A test with real peers is a coroutine function without fixtures: it mostly waits, for pools on
+addresses of their own. At the first one all selected tests begin, as many as the machine bears;
+each is then reported in its turn. The `processes` marker says how many child processes it runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import shutil
+import subprocess
+from collections import deque
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+PEERS = Path(__file__).parent / "peers"
+BINARIES = [PEERS / "bin" / "memberlist-peer", PEERS / "bin" / "serf"]
+PROCESSES_AT_ONCE = 24
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "processes(count): child processes the test runs at once")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def peers() -> None:
+    """Builds the peers; without Go, or without its module proxy, the tests are skipped.
+
+    With GOSSIP_REQUIRE_PEERS=1 that is a failure.
+    """
+    problem = _build_peers()
+    if problem and os.environ.get("GOSSIP_REQUIRE_PEERS", "0") not in ("", "0"):
+        pytest.fail(problem, pytrace=False)
+    if problem:
+        pytest.skip(problem)
+
+
+def _build_peers() -> str | None:
+    """What stands in the way; None once both peers lie in bin/. Nothing to do takes Go a second."""
+    if shutil.which("go") is None:
+        present = all(binary.exists() for binary in BINARIES)
+        return None if present else "Go is not installed, so the real peers cannot be built"
+    built = subprocess.run([PEERS / "build.sh"], capture_output=True, text=True, check=False)
+    return None if built.returncode == 0 else f"the real peers could not be built:\n{built.stderr}"
+
+
+class Slots:
+    """A number of child processes, given out in the order of asking."""
+
+    def __init__(self, count: int) -> None:
+        self._free = count
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    async def take(self, count: int) -> None:
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append((count, turn))
+        self._serve()
+        await turn
+
+    def give_back(self, count: int) -> None:
+        self._free += count
+        self._serve()
+
+    def _serve(self) -> None:
+        while self._waiting and self._waiting[0][0] <= self._free:
+            count, turn = self._waiting.popleft()
+            if not turn.done():
+                self._free -= count
+                turn.set_result(None)
+
+
+class SideBySide:
+    """Runs the coroutine tests of a session in one loop, which turns while a test is awaited."""
+
+    def __init__(self, items: list[pytest.Function]) -> None:
+        self._runner = asyncio.Runner()
+        self._loop = self._runner.get_loop()
+        self._slots = Slots(PROCESSES_AT_ONCE)
+        self._tasks = {item.nodeid: self._loop.create_task(self._run(item)) for item in items}
+
+    def outcome(self, item: pytest.Function) -> None:
+        """Wait for a test to end; raises what it raised."""
+        self._loop.run_until_complete(self._tasks[item.nodeid])
+
+    def close(self) -> None:
+        self._runner.close()
+
+    async def _run(self, item: pytest.Function) -> None:
+        marker = item.get_closest_marker("processes")
+        assert marker is not None, f"{item.nodeid} does not say how many processes it runs"
+        (count,) = marker.args
+        await self._slots.take(count)
+        try:
+            parameters = item.callspec.params if hasattr(item, "callspec") else {}
+            await item.obj(**parameters)
+        finally:
+            self._slots.give_back(count)
+
+
+_RUNNING = pytest.StashKey[SideBySide]()
+
+
+def _coroutine_tests(items: Iterable[pytest.Item]) -> list[pytest.Function]:
+    functions = [item for item in items if isinstance(item, pytest.Function)]
+    return [item for item in functions if inspect.iscoroutinefunction(item.obj)]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    session = pyfuncitem.session
+    if _RUNNING not in session.stash:
+        session.stash[_RUNNING] = SideBySide(_coroutine_tests(session.items))
+    session.stash[_RUNNING].outcome(pyfuncitem)
+    return True
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if _RUNNING in session.stash:
+        session.stash[_RUNNING].close()

@@ -1,0 +1,171 @@
+"""A pool of nodes on a network of its own, and the waits that most tests need."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType, TracebackType
+from typing import Any, Literal, Self
+
+from tests.interop.lab.addresses import Network
+from tests.interop.lab.child import Event
+from tests.interop.lab.node import Flavour, Node
+from tests.interop.lab.timings import FAST, Timings
+
+PORT = 7946
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Who is in a pool and what they all have in common."""
+
+    go: int
+    python: int
+    timings: Timings = FAST
+    keys: tuple[bytes, ...] = ()
+    label: str = ""
+    compression: bool = True
+    family: Literal["IPv4", "IPv6"] = "IPv4"
+    more: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        return self.go + self.python
+
+
+class Pool:
+    """The nodes of a shape, started on entry and killed on exit.
+
+    They are named go-1, go-2, ..., python-1, ...; each starts with its name as metadata and
+    `state of NAME` as user state. An error that leaves the block carries everybody's log.
+    """
+
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
+        self.network = Network()
+        self.go = [self._node("go", number) for number in range(1, shape.go + 1)]
+        self.python = [self._node("python", number) for number in range(1, shape.python + 1)]
+
+    @property
+    def nodes(self) -> list[Node]:
+        return [*self.go, *self.python]
+
+    @property
+    def timings(self) -> Timings:
+        return self.shape.timings
+
+    @property
+    def failed_within(self) -> float:
+        return self.timings.failed_within(self.shape.size)
+
+    @property
+    def spread_within(self) -> float:
+        return self.timings.spread_within(self.shape.size)
+
+    async def __aenter__(self) -> Self:
+        try:
+            await asyncio.gather(*(node.start() for node in self.nodes))
+        except BaseException as error:
+            await self._close(error)
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._close(error)
+
+    async def join_all(self) -> None:
+        """Bring all together: half of the nodes through a Go node, half through a Python node."""
+        first, second = (self.go[:1] + self.python + self.go[1:])[:2]
+        await second.join(first)
+        others = [node for node in self.nodes if node not in (first, second)]
+        await asyncio.gather(*(node.join((first, second)[i % 2]) for i, node in enumerate(others)))
+        await self.all_see(self.nodes)
+
+    async def all_see(self, members: Iterable[Node], within: float | None = None) -> None:
+        """Every node of the list holds every other for alive."""
+        members = list(members)
+        names = {node.name for node in members}
+
+        async def wait(node: Node) -> None:
+            def check() -> bool | None:
+                return all(node.sees(name) for name in names) or None
+
+            await node.until(f"sees {sorted(names)}", within or self.spread_within, check)
+
+        await asyncio.gather(*(wait(node) for node in members))
+
+    async def all_saw(
+        self, observers: Iterable[Node], subject: Node, *statuses: str, within: float
+    ) -> None:
+        """Every observer holds the subject for one of the statuses."""
+
+        async def wait(node: Node) -> None:
+            def check() -> bool | None:
+                return node.view[subject.name].status in statuses or None
+
+            await node.until(f"{subject.name} is one of {statuses}", within, check)
+
+        await asyncio.gather(*(wait(node) for node in observers))
+
+    async def any_saw(
+        self,
+        observers: Iterable[Node],
+        kind: str,
+        within: float,
+        since: Mapping[Node, int] = MappingProxyType({}),
+        **fields: Any,
+    ) -> Event:
+        """One of the observers reports such an event, from its `since` on."""
+        waits = [
+            asyncio.ensure_future(node.saw(kind, within, since.get(node, 0), **fields))
+            for node in observers
+        ]
+        done, rest = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in rest:
+            wait.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
+        return done.pop().result()
+
+    def others(self, *absent: Node) -> list[Node]:
+        return [node for node in self.nodes if node not in absent]
+
+    async def all_saw_meta(self, observers: Iterable[Node], subject: Node, meta: bytes) -> None:
+        async def wait(node: Node) -> None:
+            def check() -> bool | None:
+                return node.view[subject.name].meta == meta or None
+
+            await node.until(f"metadata {meta!r} of {subject.name}", self.spread_within, check)
+
+        await asyncio.gather(*(wait(node) for node in observers))
+
+    def _node(self, flavour: Flavour, number: int) -> Node:
+        name = f"{flavour}-{number}"
+        if self.shape.family == "IPv6":
+            place = {"bind": "::1", "port": 0}
+        else:
+            host = number if flavour == "go" else 100 + number
+            place = {"bind": self.network.host(host), "port": PORT}
+        config = {
+            "profile": "lan",
+            "keys": [key.hex() for key in self.shape.keys],
+            "label": self.shape.label,
+            "enable_compression": self.shape.compression,
+            "meta": name.encode().hex(),
+            "state": f"state of {name}".encode().hex(),
+            **place,
+            **self.shape.timings.settings(),
+            **self.shape.more,
+        }
+        return Node(name, flavour, config)
+
+    async def _close(self, error: BaseException | None) -> None:
+        await asyncio.gather(*(node.close() for node in self.nodes))
+        self.network.close()
+        if error is not None:
+            error.add_note("\n".join(node.report() for node in self.nodes))

@@ -146,6 +146,7 @@ def used(text: str) -> dict[str, int]:
     """Names a file uses and does not declare itself anywhere, with the first line of each."""
     code = code_of(text)
     declared = set(re.findall(rf"\b{WORD}(?:[ *\]]+\**| \[)({WORD})\s*(?=[,=)\n\[:])", code))
+    declared |= set(re.findall(rf"^ +(?:cdef|cpdef|def)\b[^=\n(]*?({WORD})\(", code, re.M))
     names: dict[str, int] = {}
     for number, line in enumerate(code.splitlines(), 1):
         for name in re.findall(rf"(?<![\w.])({WORD})\b(?!\s*=[^=])", line):

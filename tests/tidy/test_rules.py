@@ -100,6 +100,10 @@ cdef enum:
 cdef struct pair_t:
     int late          # a field may be called like a function below
 
+cdef class Upper:
+    def early(self):  # so may a method
+        pass
+
 cdef int upper(pair_t* pair) noexcept nogil:
     cdef int count = pair.late
     return count + SIZE
@@ -133,7 +137,7 @@ def order_faults(**files: str) -> list[str]:
 
 
 def test_every_kind_of_definition_is_seen() -> None:
-    assert cython_rules.defined(UPPER) == {"SIZE", "pair_t", "upper"}
+    assert cython_rules.defined(UPPER) == {"SIZE", "pair_t", "Upper", "upper"}
     assert cython_rules.defined(LOWER) == {
         *("call_fn", "Verdict", "VERDICT_NONE", "TABLE", "nothing"),
         *("late", "early", "Face", "face"),

@@ -11,7 +11,7 @@ from libc.string cimport memcmp, memcpy, memmove, memset
 
 cimport cython
 
-include "core/limits.pxi"           # every bound of the core, and the reasons a packet is dropped for
+include "core/limits.pxi"           # every bound of the core; what a packet is dropped for
 include "core/hash.pxi"             # keyed hashing of names
 include "core/cursor.pxi"           # bounded reading and writing of wire bytes
 include "core/buffer.pxi"           # a growable run of bytes

@@ -222,7 +222,7 @@ cdef class MemberTable:
     def reset(self, int64_t now, int64_t gossip_to_the_dead_ns) -> int:
         return table_reset(&self.table, &self.rng, now, gossip_to_the_dead_ns)
 
-    def random(self, uint32_t k, uint32_t states=1) -> list:
+    def choose(self, uint32_t k, uint32_t states=1) -> list:
         """Rows of up to k members whose state's bit is set in `states`."""
         cdef uint32_t at, found
         cdef uint32_t* out = <uint32_t*>malloc((k + 1) * sizeof(uint32_t))

@@ -45,13 +45,17 @@ class Commands(click.Group):
             raise failure(error) from error
 
 
+class WrongOptions(click.ClickException):
+    """Options that do not make a configuration: wrong usage, told in one line."""
+
+    exit_code = click.UsageError.exit_code
+
+
 def failure(error: Exception) -> click.ClickException:
     """An error as click prints it: one line; what the options say wrongly is wrong usage."""
     if isinstance(error, ConfigError):
         text = "; ".join(f"{field}: {problem}" for field, problem in error.problems.items())
-        exception = click.ClickException(text)
-        exception.exit_code = 2
-        return exception
+        return WrongOptions(text)
     lines = [line.strip() for line in str(error).splitlines()]
     return click.ClickException("; ".join(line for line in lines if line).replace(":; ", ": "))
 

@@ -20,3 +20,23 @@ cdef struct batch_t:
     uint8_t* arena
     size_t used
     size_t size
+
+cdef struct swim_t
+
+cdef class Swim:
+    cdef swim_t* swim
+    cdef batch_t* out                # what waits to be sent
+    cdef batch_t* inbound            # one slot, for packets that come as bytes
+    cdef object _identities
+    cdef object _ring
+    cdef int _check_arguments(self, bytes name, bytes address, bytes meta, bytes label) except -1
+    cdef int _fill_envelope(self, bytes label) except -1
+    cdef int _fill_networks(self, cidrs) except -1
+    cdef swim_t* _at(self, int64_t now) except NULL
+
+cdef void swim_receive(swim_t* s, batch_t* inbound, int64_t now_ns, batch_t* out) noexcept nogil
+cdef void swim_tick(swim_t* s, int64_t now_ns, batch_t* out) noexcept nogil
+cdef void swim_send_failed(swim_t* s, const addr_t* peer, int error, int64_t now_ns,
+                           batch_t* out) noexcept nogil
+cdef int64_t swim_next_deadline(swim_t* s) noexcept nogil
+cdef bint swim_has_output(swim_t* s) noexcept nogil

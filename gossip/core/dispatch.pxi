@@ -1,0 +1,191 @@
+# dispatch.pxi: where packets and time come in. One switch on the message type, one on the timer.
+
+cdef void dispatch(swim_t* s, uint8_t type_, slice_t body) noexcept nogil:
+    """One leaf message of a packet; what cannot be decoded is counted."""
+    cdef int reason = DROP_NONE
+    cdef ping_t ping
+    cdef indirect_ping_t indirect
+    cdef ack_t ack
+    cdef nack_t nack
+    cdef claim_t claim
+    cdef alive_t alive
+    s.stats[STAT_MESSAGES_RECEIVED] += 1
+    if type_ == MSG_PING:
+        reason = decode_ping(body, &ping)
+        if reason == DROP_NONE:
+            handle_ping(s, &ping)
+    elif type_ == MSG_ACK:
+        reason = decode_ack(body, &ack)
+        if reason == DROP_NONE:
+            handle_ack(s, &ack)
+    elif type_ == MSG_ALIVE:
+        reason = decode_alive(body, &alive)
+        if reason == DROP_NONE:
+            handle_alive(s, &alive)
+    elif type_ == MSG_SUSPECT:
+        reason = decode_claim(body, &claim)
+        if reason == DROP_NONE:
+            handle_suspect(s, &claim)
+    elif type_ == MSG_DEAD:
+        reason = decode_claim(body, &claim)
+        if reason == DROP_NONE:
+            handle_dead(s, &claim, 0)
+    elif type_ == MSG_INDIRECT_PING:
+        reason = decode_indirect_ping(body, &indirect)
+        if reason == DROP_NONE:
+            handle_indirect_ping(s, &indirect)
+    elif type_ == MSG_NACK:
+        reason = decode_nack(body, &nack)
+        if reason == DROP_NONE:
+            handle_nack(s, &nack)
+    elif type_ == MSG_USER:
+        tell_bytes(s, EVENT_MESSAGE, body, False)
+    if reason != DROP_NONE:
+        drop(s, reason)
+
+
+cdef bint is_leaf(uint8_t type_) noexcept nogil:
+    return type_ != MSG_COMPOUND and type_ != MSG_COMPRESS
+
+
+cdef void receive_one(swim_t* s, slot_t* slot) noexcept nogil:
+    cdef int reason
+    cdef uint32_t i
+    cdef part_t* part
+    s.stats[STAT_PACKETS_RECEIVED] += 1
+    s.stats[STAT_BYTES_RECEIVED] += slot.len
+    s.source = slot.peer
+    s.from_packet = True
+    s.new_names = s.settings.new_names_per_packet
+    reason = packet_open(&s.envelope, s.opened, slice_of(slot.data, slot.len))
+    if reason != DROP_NONE:
+        drop(s, reason)
+        return
+    for i in range(s.opened.count):
+        part = &s.opened.parts[i]
+        if part.reason != DROP_NONE:
+            drop(s, part.reason)
+        elif is_leaf(part.type):
+            dispatch(s, part.type, part.body)
+
+
+cdef void swim_receive(swim_t* s, batch_t* inbound, int64_t now_ns, batch_t* out) noexcept nogil:
+    """Handles a batch of datagrams; replies go into `out`."""
+    cdef uint32_t i
+    s.now_ns = now_ns
+    s.out = out
+    if s.started:
+        for i in range(inbound.count):
+            receive_one(s, &inbound.slots[i])
+    s.from_packet = False
+
+
+# --- time ---------------------------------------------------------------------------------------
+
+cdef bint wants_push_pull(void* context, const member_t* row, uint32_t index) noexcept nogil:
+    cdef swim_t* s = <swim_t*>context
+    return row.state == STATE_ALIVE and index != s.self_row
+
+
+cdef void push_pull_tick(swim_t* s) noexcept nogil:
+    """After a random stagger, one push/pull each scaled interval; protocol §20."""
+    cdef uint32_t[1] chosen
+    cdef addr_t to
+    if not s.push_pull_staggered:
+        s.push_pull_staggered = True
+    elif table_random(&s.table, &s.rng, 1, wants_push_pull, s, chosen) == 1:
+        identity_addr_t(row_at(s, chosen[0]).identity, &to)
+        start_push_pull(s, &to, False, 0)
+    timers_arm(&s.timers, TIMER_PUSH_PULL, 0, s.now_ns + push_pull_scale_ns(
+        s.settings.push_pull_interval_ns, s.table.order_count))
+
+
+cdef void gossip_tick(swim_t* s, int64_t due_ns) noexcept nogil:
+    cdef int64_t interval = s.settings.gossip_interval_ns
+    cdef int64_t next_ns = due_ns + interval
+    if next_ns <= s.now_ns:
+        next_ns += (s.now_ns - next_ns) // interval * interval + interval
+    timers_arm(&s.timers, TIMER_GOSSIP, 0, next_ns)
+    gossip_round(s)
+
+
+cdef void notice_stall(swim_t* s) noexcept nogil:
+    """This process did not run for more than a probe interval: it is Lifeguard's slow member.
+
+    The probe under way is given up without a verdict, suspicions that ran out meanwhile get one
+    more probe interval for a refutation that may lie in the socket, and the score pays.
+    """
+    cdef timer_t timer
+    cdef int64_t late_ns = s.now_ns - timers_next(&s.timers)
+    if timers_next(&s.timers) == INT64_MAX or late_ns <= s.settings.probe_interval_ns:
+        return
+    s.stats[STAT_STALLS] += 1
+    awareness_apply(&s.awareness, 1)
+    abandon_probe(s)
+    suspicions_postpone(s)
+
+
+cdef void suspicions_postpone(swim_t* s) noexcept nogil:
+    cdef suspicion_t* suspicion
+    cdef uint32_t i, index
+    for i in range(s.table.order_count):
+        index = row_at(s, s.table.order[i]).suspicion
+        if index != NONE:
+            suspicion = suspicion_at(&s.suspicions, index)
+            if suspicion_deadline(suspicion) <= s.now_ns:
+                timers_rearm(&s.timers, suspicion.timer,
+                             s.now_ns + s.settings.probe_interval_ns)
+
+
+cdef void fire(swim_t* s, timer_t* timer) noexcept nogil:
+    if timer.kind == TIMER_PROBE_TIMEOUT:
+        s.probe.timeout_timer = -1
+        if s.probe.phase == PROBE_DIRECT:
+            probe_indirectly(s)
+    elif timer.kind == TIMER_PROBE_DEADLINE:
+        probe_deadline(s)
+    elif timer.kind == TIMER_PROBE_INTERVAL:
+        probe_tick(s, timer.deadline)
+    elif timer.kind == TIMER_SUSPICION:
+        suspicion_fires(s, <uint32_t>timer.ref)
+    elif timer.kind == TIMER_GOSSIP:
+        gossip_tick(s, timer.deadline)
+    elif timer.kind == TIMER_PUSH_PULL:
+        push_pull_tick(s)
+    elif timer.kind == TIMER_RELAY or timer.kind == TIMER_REQUEST:
+        waiter_timeout(s, <uint32_t>timer.ref)
+    elif timer.kind == TIMER_STREAM:
+        session_timeout(s, <uint32_t>timer.ref)
+
+
+cdef void swim_tick(swim_t* s, int64_t now_ns, batch_t* out) noexcept nogil:
+    """Fires every timer that is due; early and late calls are fine."""
+    cdef timer_t timer
+    s.now_ns = now_ns
+    s.out = out
+    s.from_packet = False
+    if not s.started:
+        return
+    notice_stall(s)
+    while timers_pop_due(&s.timers, now_ns, &timer):
+        fire(s, &timer)
+
+
+cdef void swim_send_failed(swim_t* s, const addr_t* peer, int error, int64_t now_ns,
+                           batch_t* out) noexcept nogil:
+    """The kernel refused a packet: a probe of that address goes straight to its indirect stage."""
+    s.now_ns = now_ns
+    s.out = out
+    s.from_packet = False
+    s.stats[STAT_SEND_FAILURES] += 1
+    if s.started and s.probe.phase == PROBE_DIRECT and addr_equal(peer, &s.probe.address):
+        s.probe.send_failed = True
+        probe_indirectly(s)
+
+
+cdef int64_t swim_next_deadline(swim_t* s) noexcept nogil:
+    return timers_next(&s.timers) if s.started else INT64_MAX
+
+
+cdef bint swim_has_output(swim_t* s) noexcept nogil:
+    return s.events.count > 0 or s.commands.count > 0 or s.events.lost > 0

@@ -8,20 +8,17 @@ cdef enum NameRule:
     NAME_SERF = 1            # letters, digits, dash and dot, up to 128; protocol: Serf §6
 
 cdef enum:
-    NAME_SERF_BYTES_MAX = 128
     VSN_BYTES = 6
-    VSN_BYTES_MAX = 16       # longer ones are kept as received up to here
 
 
 cdef bint name_allowed(swim_t* s, slice_t name) noexcept nogil:
-    cdef uint32_t i
+    cdef cursor_t cursor = cursor_of(name)
     cdef uint8_t c
     if name.len == 0 or name.len > NAME_BYTES_MAX:
         return False
     if s.settings.name_rule == NAME_SERF and name.len > NAME_SERF_BYTES_MAX:
         return False
-    for i in range(name.len):
-        c = name.ptr[i]
+    while cursor_u8(&cursor, &c):
         if s.settings.name_rule == NAME_SERF:
             if not (c"0" <= c <= c"9" or c"A" <= c <= c"Z" or c"a" <= c <= c"z"
                     or c == c"-" or c == c"."):

@@ -3,14 +3,11 @@
 # A claim comes from a packet, from a push/pull entry, from a timer of our own, or from the user;
 # all take the same way. What is accepted is encoded anew, never copied (protocol §19.1).
 
-cdef enum:
-    CLAIM_BYTES_MAX = 2048           # an encoded claim: two names, metadata, keys
-
-
 cdef const char* REFUTE_QUEUE_NAME = b"\0refute"
 
 
-cdef void queue_alive(swim_t* s, const alive_t* alive, slice_t name, uint32_t notify) noexcept nogil:
+cdef void queue_alive(swim_t* s, const alive_t* alive, slice_t name,
+                      uint32_t notify) noexcept nogil:
     cdef uint8_t[CLAIM_BYTES_MAX] bytes
     cdef writer_t writer = writer_of(bytes, CLAIM_BYTES_MAX)
     encode_alive(&writer, alive)
@@ -135,7 +132,8 @@ cdef bint set_identity(swim_t* s, uint32_t index, const alive_t* alive) noexcept
     return True
 
 
-cdef void accept_alive(swim_t* s, uint32_t index, const alive_t* alive, uint32_t notify) noexcept nogil:
+cdef void accept_alive(swim_t* s, uint32_t index, const alive_t* alive,
+                       uint32_t notify) noexcept nogil:
     """Takes the claim into the table, passes it on, tells the user what changed for him."""
     cdef member_t* row = row_at(s, index)
     cdef uint8_t before = row.state
@@ -210,8 +208,9 @@ cdef void handle_alive(swim_t* s, alive_t* alive) noexcept nogil:
         q.state = row.state
         q.relation = relation_of(alive.incarnation, row.incarnation)
         q.same_address = same_address(row, alive.addr, alive.port)
-        q.reclaim_elapsed = (s.settings.dead_node_reclaim_time_ns > 0 and s.now_ns - row.state_change_ns
-                         > s.settings.dead_node_reclaim_time_ns)
+        q.reclaim_elapsed = (
+            s.settings.dead_node_reclaim_time_ns > 0
+            and s.now_ns - row.state_change_ns > s.settings.dead_node_reclaim_time_ns)
         q.has_suspicion = row.suspicion != NONE
     verdict = judge(&q)
     if verdict == VERDICT_CONFLICT:

@@ -4,7 +4,6 @@
 cdef enum:
     COMPOUND_HEADER_BYTES = 2
     COMPOUND_PART_BYTES = 2
-    COMPOUND_PARTS_MAX = 255
     USER_PART_BYTES = 3              # the length of the part and the user message's type byte
 
 
@@ -139,14 +138,14 @@ cdef bint wants_gossip(void* context, const member_t* row, uint32_t index) noexc
 
 cdef void gossip_round(swim_t* s) noexcept nogil:
     """Sends what is queued to a few random members; each destination takes one transmission."""
-    cdef uint32_t[64] chosen
+    cdef uint32_t[INDIRECT_CHECKS_MAX] chosen
     cdef uint32_t count, i
     cdef member_t* row
     cdef addr_t to
     if not anything_queued(s):
         return
-    count = table_random(&s.table, &s.rng, <uint32_t>min(s.settings.gossip_nodes, <int64_t>64),
-                         wants_gossip, s, chosen)
+    count = <uint32_t>min(s.settings.gossip_nodes, <int64_t>INDIRECT_CHECKS_MAX)
+    count = table_random(&s.table, &s.rng, count, wants_gossip, s, chosen)
     for i in range(count):
         row = row_at(s, chosen[i])
         identity_addr_t(row.identity, &to)

@@ -6,12 +6,17 @@
 cdef enum:
     # Names and metadata.
     NAME_BYTES_MAX = 255             # memberlist has none; a name must fit a log line and a row
+    NAME_SERF_BYTES_MAX = 128        # under the name rule of Serf
     META_BYTES_MAX = 512             # protocol §25
+    VSN_BYTES_MAX = 16               # six are meant; longer ones are kept as received up to here
+    CLAIM_BYTES_MAX = 2048           # an encoded claim or state entry: names, metadata, keys
     LABEL_BYTES_MAX = 255            # protocol §8
 
     # One datagram.
     DATAGRAM_BYTES_MAX = 65536       # protocol §3
     PARTS_MAX = 1024                 # parts of all compounds of one datagram, nested ones included
+    COMPOUND_PARTS_MAX = 255         # protocol §5
+    PACK_PARTS_MAX = 4096            # messages collected for one destination
     DEPTH_MAX = 8                    # envelopes within envelopes; memberlist has none
     INFLATED_BYTES_MAX = 1 << 20     # decompressed bytes of one datagram, all levels together
     MSGPACK_DEPTH_MAX = 1024         # protocol §2.2
@@ -38,8 +43,11 @@ cdef enum:
     BROADCAST_BYTES_MAX = 65535
     BROADCASTS_MAX = 1 << 20
     BROADCAST_TIERS_MAX = 256        # an item sent so often stays in the last tier
+    PROTOCOL_VERSION_MIN = 1         # protocol §11
+    PROTOCOL_VERSION_MAX = 5
+    INDIRECT_CHECKS_MAX = 64         # helpers of one probe, and destinations of one gossip round
+    ERROR_TEXT_BYTES_MAX = 320       # what is kept of a peer's error text
     PENDING_ACKS_MAX = 1024          # relays for others, and own pings by hand
-    REQUESTS_MAX = 4096
     RELAY_UNKNOWN_PER_SECOND = 16    # indirect pings to targets that are not members
     EVENTS_MAX = 1 << 18
     EVENT_BYTES_MAX = 1 << 26        # payload bytes waiting for Python

@@ -5,10 +5,6 @@
 #                \-else: indirect pings and a TCP ping --ack by the deadline--> alive
 #                                                      \-else--------------> suspect
 
-cdef enum:
-    INDIRECT_CHECKS_MAX = 64
-
-
 # --- waiters: acks for others, and for pings by hand --------------------------------------------
 
 cdef waiter_t* find_waiter(swim_t* s, uint32_t sequence) noexcept nogil:

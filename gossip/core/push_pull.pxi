@@ -14,7 +14,7 @@ cdef struct versions_t:
 
 
 cdef bint write_push_pull(swim_t* s, bint join, buffer_t* out) noexcept nogil:
-    """Appends header, every member (dead and left ones too) and the user state; False: no memory."""
+    """Appends header, every member, dead and left ones too, and the user state."""
     cdef uint8_t[CLAIM_BYTES_MAX] bytes
     cdef writer_t writer = writer_of(bytes, CLAIM_BYTES_MAX)
     cdef push_pull_header_t header

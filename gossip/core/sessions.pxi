@@ -12,9 +12,6 @@ cdef enum CommandKind:
     COMMAND_WRITE
     COMMAND_CLOSE
 
-cdef enum:
-    ERROR_TEXT_BYTES = 320
-
 cdef struct session_t:
     uint32_t stream            # slot and serial: a late report about an old stream finds nothing
     uint8_t role
@@ -110,7 +107,8 @@ cdef void free_session(swim_t* s, session_t* session) noexcept nogil:
     free(session)
 
 
-cdef void end_session(swim_t* s, session_t* session, const char* error, size_t length) noexcept nogil:
+cdef void end_session(swim_t* s, session_t* session, const char* error,
+                      size_t length) noexcept nogil:
     """Closes the stream and answers the request; `error` is NULL when all went well."""
     if error != NULL:
         s.stats[STAT_STREAMS_FAILED] += 1
@@ -162,7 +160,8 @@ cdef bint send_state(swim_t* s, session_t* session, bint join) noexcept nogil:
 
 # --- the dialling side --------------------------------------------------------------------------
 
-cdef void start_push_pull(swim_t* s, const addr_t* peer, bint join, uint32_t request) noexcept nogil:
+cdef void start_push_pull(swim_t* s, const addr_t* peer, bint join,
+                          uint32_t request) noexcept nogil:
     cdef session_t* session = open_session(s, SESSION_PUSH_PULL, peer, request)
     if session != NULL:
         session.join = join
@@ -209,7 +208,7 @@ cdef void own_ping(swim_t* s, uint32_t sequence, slice_t node, ping_t* ping) noe
 
 cdef void read_reply(swim_t* s, session_t* session) noexcept nogil:
     cdef stream_reader_t* reader = &session.reader
-    cdef char[ERROR_TEXT_BYTES] text
+    cdef char[ERROR_TEXT_BYTES_MAX] text
     cdef err_t err
     cdef ack_t ack
     cdef int verdict
@@ -235,7 +234,7 @@ cdef void read_reply(swim_t* s, session_t* session) noexcept nogil:
 cdef size_t remote_error(char* text, slice_t reason) noexcept nogil:
     """`remote error: ...` as memberlist says it, cut to the size of the text."""
     cdef const char* prefix = b"remote error: "
-    cdef size_t length = min(<size_t>reason.len, <size_t>(ERROR_TEXT_BYTES - 14))
+    cdef size_t length = min(<size_t>reason.len, <size_t>(ERROR_TEXT_BYTES_MAX - 14))
     memcpy(text, prefix, 14)
     if length:
         memcpy(&text[14], reason.ptr, length)
@@ -285,8 +284,8 @@ cdef bint serve_ping(swim_t* s, session_t* session) noexcept nogil:
 
 cdef void refuse_stream(swim_t* s, session_t* session) noexcept nogil:
     """A request that could not be read: some failures are told to the peer (protocol §10.1)."""
-    cdef uint8_t[ERROR_TEXT_BYTES + 32] bytes
-    cdef writer_t writer = writer_of(bytes, ERROR_TEXT_BYTES + 32)
+    cdef uint8_t[ERROR_TEXT_BYTES_MAX + 32] bytes
+    cdef writer_t writer = writer_of(bytes, ERROR_TEXT_BYTES_MAX + 32)
     cdef err_t err
     if session.role == SESSION_SERVE and session.reader.reply_error:
         memset(&err, 0, sizeof(err))
@@ -306,7 +305,8 @@ cdef void session_opened(swim_t* s, uint32_t stream) noexcept nogil:
         write_request(s, session)
 
 
-cdef void session_received(swim_t* s, uint32_t stream, const uint8_t* data, size_t size) noexcept nogil:
+cdef void session_received(swim_t* s, uint32_t stream, const uint8_t* data,
+                           size_t size) noexcept nogil:
     cdef session_t* session = find_session(s, stream)
     cdef int status
     if session == NULL:
@@ -330,7 +330,7 @@ cdef void session_ended(swim_t* s, uint32_t stream) noexcept nogil:
 cdef void session_failed(swim_t* s, uint32_t stream, const char* text, size_t size) noexcept nogil:
     cdef session_t* session = find_session(s, stream)
     if session != NULL:
-        end_session(s, session, text, min(size, <size_t>ERROR_TEXT_BYTES))
+        end_session(s, session, text, min(size, <size_t>ERROR_TEXT_BYTES_MAX))
 
 
 cdef void session_timeout(swim_t* s, uint32_t stream) noexcept nogil:

@@ -24,6 +24,16 @@ cdef void read_settings(settings_t* settings, object values) except *:
         raise ValueError(f"settings: unknown {sorted(unknown)}, missing {sorted(missing)}")
     for i in range(len(_SETTINGS)):
         field[i] = values[_SETTINGS[i]]
+    if settings.max_members > MEMBERS_MAX:
+        raise ValueError(f"max_members: {settings.max_members}, at most {MEMBERS_MAX} fit")
+    if not 256 <= settings.udp_buffer_size <= BROADCAST_BYTES_MAX:
+        raise ValueError(f"udp_buffer_size: {settings.udp_buffer_size}, not within 256 to "
+                         f"{BROADCAST_BYTES_MAX}")
+    if not PROTOCOL_VERSION_MIN <= settings.protocol_version <= PROTOCOL_VERSION_MAX:
+        raise ValueError(f"protocol_version: {settings.protocol_version}, not within "
+                         f"{PROTOCOL_VERSION_MIN} to {PROTOCOL_VERSION_MAX}")
+    if settings.probe_interval_ns <= 0 or settings.probe_timeout_ns <= 0:
+        raise ValueError("probe_interval_ns and probe_timeout_ns: must be above 0")
 
 
 cdef slice_t view(bytes data) except *:

@@ -8,10 +8,7 @@ cdef enum:
     QUEUE_MEMBERSHIP = 0
     QUEUE_USER = 1                 # behind it: three more orders for the Serf layer
     QUEUES = 5
-    PACK_PARTS_MAX = 4096
     CONFLICTS_REMEMBERED = 64
-    PROTOCOL_VERSION_MIN = 1       # protocol §11
-    PROTOCOL_VERSION_MAX = 5
     PROTOCOL_TCP_PING = 3          # the maximum from which a node can do each of these
     PROTOCOL_NACK = 4
     PROTOCOL_CRC = 5

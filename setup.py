@@ -25,6 +25,7 @@ DIRECTIVES: dict[str, object] = {
     "cdivision": True,
     "initializedcheck": False,
     "embedsignature": False,
+    "autotestdict": False,
 }
 
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]

@@ -1,6 +1,6 @@
 """The typed face of the core. What it means stands in the files of `core/`."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, Self, final
 
 # codec
@@ -148,3 +148,144 @@ class TimerHeap:
     def next(self) -> tuple[int, int]: ...
     def pop_due(self, now: int) -> tuple[int, int, int, int] | None: ...
     def rearm(self, handle: int, deadline: int) -> None: ...
+
+# swim
+
+STAT_NAMES: tuple[str, ...]
+
+_Member = tuple[bytes, bytes, int, bytes, bytes, int, int, int]
+"""Name, address (4 or 16 bytes), port, metadata, six version bytes, state (0 alive, 1 suspect,
+2 dead, 3 left, 4 waits for accept_member, 5 refused by it), incarnation, time of the last change of
+state in ns."""
+
+@final
+class Swim:
+    """The state machine of one node, without a socket, clock or lock.
+
+    In: datagrams, stream bytes, the time, requests. Out: datagrams, stream commands, events, the
+    next deadline. Every `now` is nanoseconds of any clock that never goes back. A request returns a
+    number; its answer is the event `("done", number, error or None, value)`.
+
+    `settings` maps every Config field to an integer, durations in ns with the suffix `_ns`. The
+    same settings, seed and inputs give the same outputs. An argument out of range is a ValueError;
+    a call before `start` or after `shutdown` a RuntimeError.
+    """
+
+    def __new__(
+        cls,
+        settings: Mapping[str, int],
+        *,
+        name: bytes,
+        address: bytes,
+        port: int,
+        meta: bytes = b"",
+        label: bytes = b"",
+        cidrs: Sequence[tuple[bytes, int]] | None = None,
+        seed: int,
+        identities: Identities | None = None,
+    ) -> Self: ...
+    def start(self, now: int) -> None:
+        """Enters its own row and starts the timers (protocol §16, §20)."""
+
+    def shutdown(self) -> None:
+        """Takes nothing in any more; sends nothing (protocol §21)."""
+
+    def receive(self, packets: Iterable[tuple[bytes, bytes, int]], now: int) -> None:
+        """Datagrams as (bytes, source address, source port). Bad ones are counted, never raised."""
+
+    def tick(self, now: int) -> None:
+        """Fires the timers that are due. Early and late calls are fine."""
+
+    def next_deadline(self) -> tuple[int, str] | None:
+        """When `tick` has something to do next, and which timer that is."""
+
+    def send_failed(self, ip: bytes, port: int, error: int, now: int) -> None:
+        """The kernel refused a datagram to that address with that errno (protocol §16)."""
+
+    def transmits(self) -> list[tuple[bytes, bytes, int]]:
+        """Takes the datagrams that wait, as (bytes, destination address, port)."""
+
+    def events(self) -> list[tuple[Any, ...]]:
+        """Takes the events that wait, oldest first.
+
+        ("joined" | "updated" | "refuted" | "left" | "asked", member),
+        ("suspected", member, by), ("failed", member, by, confirmations, ns under suspicion),
+        ("conflict", member, other address, other port, other metadata),
+        ("message", payload, source address or None, port, reliable), ("state", payload, join),
+        ("pinged", member, round trip ns, payload), ("done", request, error, value),
+        ("lost", count).
+        """
+
+    def commands(self) -> list[tuple[Any, ...]]:
+        """Takes what is to be done with streams: ("open", stream, address, port),
+        ("write", stream, bytes), ("close", stream), the last one after all bytes are written."""
+
+    def accept_stream(self, ip: bytes, port: int, now: int) -> int:
+        """A peer has connected; the number of the stream, or -1 when it is to be refused."""
+
+    def stream_opened(self, stream: int, now: int) -> None:
+        """The connection that was commanded stands."""
+
+    def stream_received(self, stream: int, data: bytes, now: int) -> None:
+        """Bytes came in, in pieces of any size. Streams that have ended are ignored."""
+
+    def stream_ended(self, stream: int, now: int) -> None:
+        """The peer sends no more."""
+
+    def stream_failed(self, stream: int, text: str, now: int) -> None:
+        """The connection could not be made, or broke; the text goes into the request's error."""
+
+    def join(self, ip: bytes, port: int, node_name: bytes, now: int) -> int:
+        """Exchanges the whole state with the node at that address (protocol §10.3)."""
+
+    def leave(self, now: int) -> int:
+        """Says goodbye; answered when the word has been spread (protocol §21)."""
+
+    def update_meta(self, meta: bytes, now: int) -> int:
+        """New metadata, up to 512 bytes; answered when it has been spread (protocol §21)."""
+
+    def ping(self, name: bytes, now: int) -> int:
+        """Pings a member; the value of the answer is the round trip in ns."""
+
+    def send(self, name: bytes, payload: bytes, reliable: bool, now: int) -> int:
+        """A message for one member: in one datagram, or over a stream."""
+
+    def broadcast(self, payload: bytes, name: bytes = b"") -> None:
+        """A message for all, best effort; a later one of the same name takes its place."""
+
+    def admit(self, name: bytes, allowed: bool, now: int) -> None:
+        """The answer to an "asked" event; ignored for a name that does not wait."""
+
+    def set_keys(self, aeads: Sequence[_AEAD], refill: Callable[[int], bytes]) -> None:
+        """The key ring, primary first, and a source of random bytes for nonces (protocol §9)."""
+
+    def reset_nonces(self) -> None:
+        """Forgets the nonces drawn ahead; a forked child must not repeat its parent's."""
+
+    def set_local_state(self, state: bytes) -> None:
+        """The user state of every push/pull from now on, up to 20 MiB."""
+
+    def set_ack_payload(self, payload: bytes | None) -> None:
+        """What rides on the acks of direct pings (protocol §23)."""
+
+    def members(self) -> list[_Member]:
+        """All rows, this node's own, dead and left ones included."""
+
+    def member(self, name: bytes) -> _Member | None:
+        """One row, or None."""
+
+    def stats(self) -> dict[str, int]:
+        """Counters and gauges; `dropped_...` count what was not used, by reason."""
+
+    @property
+    def broadcast_limit(self) -> int:
+        """The largest payload of `broadcast` in bytes."""
+
+    @property
+    def member_count(self) -> int: ...
+    @property
+    def health_score(self) -> int:
+        """Lifeguard's local health, 0 is best (protocol §17)."""
+
+    @property
+    def incarnation(self) -> int: ...

@@ -25,6 +25,7 @@ include "core/aead.pxi"             # sealing and opening through function point
 include "core/packet.pxi"           # the envelopes of a datagram, both directions
 include "core/stream.pxi"           # the same for streams, read as the bytes come in
 include "core/inspect.pxi"          # the codec's face to Python: packets as dictionaries
+include "core/inspect_stream.pxi"   # the same for streams
 include "core/timers.pxi"           # one heap of deadlines
 include "core/awareness.pxi"        # Lifeguard's local health score
 include "core/suspicion.pxi"        # suspicion timers and the formulas of time

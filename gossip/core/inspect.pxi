@@ -219,6 +219,14 @@ cdef dict part_dict(const part_t* part, dict parent):
     return out
 
 
+cdef dict seal_dict(const seal_t* seal):
+    return {
+        "version": seal.version,
+        "nonce": (<const uint8_t*>seal.nonce)[:NONCE_BYTES].hex(),
+        "tag": (<const uint8_t*>seal.tag)[:TAG_BYTES].hex(),
+    }
+
+
 cdef dict packet_dict(const opened_t* o, int reason):
     """What packet_open found."""
     cdef list made = []
@@ -229,11 +237,7 @@ cdef dict packet_dict(const opened_t* o, int reason):
         "crc32": o.crc if o.has_crc else None,
     }
     if o.seal.present and reason in (DROP_NONE, DROP_CRC):
-        out["encryption"] = {
-            "version": o.seal.version,
-            "nonce": (<const uint8_t*>o.seal.nonce)[:NONCE_BYTES].hex(),
-            "tag": (<const uint8_t*>o.seal.tag)[:TAG_BYTES].hex(),
-        }
+        out["encryption"] = seal_dict(&o.seal)
     if reason != DROP_NONE:
         out["error"] = error_text(reason)
         return out

@@ -90,7 +90,7 @@ cdef session_t* new_session(swim_t* s, uint8_t role, const addr_t* peer) noexcep
     session.peer = peer[0]
     session.timer = timers_arm(&s.timers, TIMER_STREAM, session.stream,
                                s.now_ns + s.settings.tcp_timeout_ns)
-    stream_reader_init(&session.reader, &s.envelope, role == SESSION_SERVE)
+    stream_reader_init(&session.reader, &s.envelope, s.opened, role == SESSION_SERVE, 0)
     s.sessions[slot] = session
     s.sessions_used += 1
     s.sessions_inbound += role == SESSION_SERVE

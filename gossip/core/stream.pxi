@@ -1,26 +1,497 @@
-# stream.pxi: the reader of streams; its face only, until the reader itself lands (next commits).
+# stream.pxi: requests and replies on streams, read as the bytes come in (protocol §10).
+#
+# One reader per direction of a stream, and the writing of its envelopes. No socket, no deadline:
+# time and connections are the session's. All work is linear in the bytes, however they are cut.
+
+from libc.stdio cimport snprintf
+
+cdef enum StreamResult:
+    STREAM_MORE                 # go on feeding
+    STREAM_READY                # all there; further bytes are ignored
+    STREAM_FAILED               # see error and reply_error
+    STREAM_NEXT                 # within this file: a phase is over, another begins
+
+cdef enum StreamPhase:
+    PHASE_LABEL
+    PHASE_OUTER                 # the first type byte: sealed, compressed or plain
+    PHASE_SEALED
+    PHASE_UNSEALED              # the type byte inside the seal
+    PHASE_PACKED
+    PHASE_INNER                 # the type byte of the message itself
+    PHASE_BODY
+    PHASE_HEADER
+    PHASE_NODES
+    PHASE_USER
+    PHASE_READY
+    PHASE_FAILED
+
 cdef enum:
-    STREAM_MORE
-    STREAM_READY
-    STREAM_FAILED
+    STREAM_SEAL_HEAD = 5        # type and length
+    STREAM_LAYERS = 3           # bytes as received, unsealed, inflated
+    STREAM_ERROR_BYTES = 96
+
 cdef struct stream_reader_t:
+    const envelope_t* envelope
+    opened_t* scratch
+    uint32_t limit              # bytes of any one layer
+    uint8_t phase
+    uint8_t layer               # which of the buffers is being read
+    buffer_t[STREAM_LAYERS] buffers
+    uint32_t at                 # read up to here, within the layer
+    bint scanning               # the end of an item is being looked for
+    uint32_t scanned            # up to here
+    # What was found.
+    bint labelled
+    seal_t seal
+    bint compressed
+    uint32_t compressed_len
     uint8_t type
     push_pull_header_t header
-    slice_t user
-    slice_t body
-    char[256] error
-    bint reply_error
-cdef void stream_reader_init(stream_reader_t* r, envelope_t* e, bint expect_label) noexcept nogil:
-    pass
+    slice_t user                # user state or user message
+    slice_t body                # map of a ping, ack or err
+    char[STREAM_ERROR_BYTES] error
+    bint reply_error            # the accepting side answers with the error, else it just closes
+    uint32_t nodes_read
+    uint32_t nodes_at           # where the first node begins
+    uint32_t node_next          # iteration: number and place of the next node
+    uint32_t node_at
+    scanner_t scanner           # last: large, and begun before each use
+
+
+cdef void stream_reader_init(stream_reader_t* r, const envelope_t* e, opened_t* scratch,
+                             bint expect_label, uint32_t limit) noexcept nogil:
+    """A reader of one request (`expect_label`: we accepted the stream) or of one reply.
+
+    `limit` bounds the bytes received, unsealed and inflated, each; 0 means the largest allowed.
+    """
+    cdef uint32_t i
+    memset(r, 0, sizeof(stream_reader_t) - sizeof(scanner_t))
+    r.envelope = e
+    r.scratch = scratch
+    r.limit = limit if 0 < limit < STREAM_INFLATED_MAX else STREAM_INFLATED_MAX
+    r.phase = PHASE_LABEL if expect_label else PHASE_OUTER
+    for i in range(STREAM_LAYERS):
+        buffer_init(&r.buffers[i])
+
+
 cdef void stream_reader_free(stream_reader_t* r) noexcept nogil:
-    pass
+    cdef uint32_t i
+    for i in range(STREAM_LAYERS):
+        buffer_free(&r.buffers[i])
+
+
+cdef int stream_fail(stream_reader_t* r, const char* text, bint reply) noexcept nogil:
+    r.phase = PHASE_FAILED
+    r.reply_error = reply
+    snprintf(r.error, STREAM_ERROR_BYTES, b"%s", text)
+    return STREAM_FAILED
+
+
+cdef int stream_fail_with(stream_reader_t* r, const char* form, uint32_t number,
+                          bint reply) noexcept nogil:
+    """Fail with a text that holds a number, `%u`."""
+    cdef char[STREAM_ERROR_BYTES] text
+    snprintf(text, STREAM_ERROR_BYTES, form, number)
+    return stream_fail(r, text, reply)
+
+
+cdef inline int stream_short(stream_reader_t* r) noexcept nogil:
+    """The bytes at hand do not suffice: wait, unless they came out of an envelope and are all."""
+    if r.layer == 0:
+        return STREAM_MORE
+    return stream_fail(r, b"unexpected end of the message", False)
+
+
+cdef inline slice_t stream_rest(const stream_reader_t* r) noexcept nogil:
+    return slice_from(buffer_slice(&r.buffers[r.layer]), r.at)
+
+
+cdef void stream_enter(stream_reader_t* r, uint8_t layer) noexcept nogil:
+    """Read on in another layer; the one before is not needed any more."""
+    buffer_free(&r.buffers[r.layer])
+    r.layer = layer
+    r.at = 0
+
+
+cdef int stream_item(stream_reader_t* r, slice_t* item) noexcept nogil:
+    """Take one whole msgpack value, going on where the last call stopped: a SCAN result."""
+    cdef slice_t all_ = buffer_slice(&r.buffers[r.layer])
+    cdef cursor_t c
+    cdef int result
+    if not r.scanning:
+        scanner_begin(&r.scanner)
+        r.scanning = True
+        r.scanned = r.at
+    c = cursor_of(slice_from(all_, r.scanned))
+    result = scanner_feed(&r.scanner, &c)
+    r.scanned = all_.len - <uint32_t>cursor_left(&c)
+    if result == SCAN_DONE:
+        item[0] = slice_head(stream_rest(r), r.scanned - r.at)
+        r.at = r.scanned
+        r.scanning = False
+    return result
+
+
+# -- the phases
+
+cdef int stream_label_phase(stream_reader_t* r) noexcept nogil:
+    """The dialler's label header, which must be ours (protocol §8)."""
+    cdef const envelope_t* e = r.envelope
+    cdef slice_t rest = stream_rest(r), label
+    cdef cursor_t c = cursor_of(rest)
+    cdef uint8_t magic = 0, n = 0
+    if not cursor_u8(&c, &magic):
+        return STREAM_MORE
+    r.phase = PHASE_OUTER
+    if magic != MSG_LABEL:
+        if e.label_len and not e.skip_inbound_label_check:
+            return stream_fail(r, b"label header missing", False)
+        return STREAM_NEXT
+    if e.skip_inbound_label_check:
+        return stream_fail(r, b"unexpected label header", False)
+    r.phase = PHASE_LABEL
+    if not cursor_u8(&c, &n):
+        return STREAM_MORE
+    if n == 0:
+        return stream_fail(r, b"label header cannot be empty when present", False)
+    if not cursor_slice(&c, n, &label):
+        return STREAM_MORE
+    if not slice_equal(label, envelope_label(e)):
+        return stream_fail(r, b"label does not match the expected one", False)
+    r.labelled = True
+    r.at += 2 + n
+    r.phase = PHASE_OUTER
+    return STREAM_NEXT
+
+
+cdef int stream_outer_phase(stream_reader_t* r) noexcept nogil:
+    """The first type byte, and whether there must be a seal."""
+    cdef int first = slice_first(stream_rest(r))
+    if first < 0:
+        return STREAM_MORE
+    if first == MSG_ENCRYPT:
+        if r.envelope.key_count == 0:
+            return stream_fail(
+                r, b"remote state is encrypted and encryption is not configured", True)
+        r.phase = PHASE_SEALED
+    elif r.envelope.key_count and r.envelope.verify_incoming:
+        return stream_fail(
+            r, b"encryption is configured but remote state is not encrypted", True)
+    else:
+        r.phase = PHASE_UNSEALED
+    return STREAM_NEXT
+
+
+cdef uint32_t stream_aad(const envelope_t* e, uint32_t length, uint8_t* out) noexcept nogil:
+    """What a stream's seal authenticates besides the text: its header and the label (§9.3)."""
+    out[0] = MSG_ENCRYPT
+    store_u32(&out[1], length)
+    memcpy(&out[STREAM_SEAL_HEAD], e.label, e.label_len)
+    return STREAM_SEAL_HEAD + e.label_len
+
+
+cdef int stream_unseal(stream_reader_t* r, slice_t sealed) noexcept nogil:
+    cdef uint8_t[STREAM_SEAL_HEAD + LABEL_BYTES_MAX] aad
+    cdef slice_t plain = slice_nil()
+    cdef uint32_t n = stream_aad(r.envelope, sealed.len, aad)
+    cdef int reason = sealed_check(sealed)
+    if sealed.len == 0:
+        return stream_fail(r, b"cannot decrypt empty payload", True)
+    if reason == DROP_SEAL_VERSION:
+        return stream_fail_with(
+            r, b"unsupported encryption version %u", slice_first(sealed), True)
+    if reason == DROP_SEAL_TOO_SMALL:
+        return stream_fail_with(r, b"payload is too small to decrypt: %u", sealed.len, True)
+    if not buffer_reserve(&r.buffers[1], sealed.len):
+        return stream_fail(r, b"out of memory", False)
+    reason = sealed_open(r.envelope, sealed, slice_of(aad, n), r.buffers[1].data, &r.seal, &plain)
+    if reason == DROP_REPLAYED:
+        return stream_fail(r, b"replayed message", False)
+    if reason != DROP_NONE:
+        return stream_fail(r, b"no installed keys could decrypt the message", True)
+    r.buffers[1].len = plain.len
+    stream_enter(r, 1)
+    r.phase = PHASE_UNSEALED
+    return STREAM_NEXT
+
+
+cdef int stream_sealed_phase(stream_reader_t* r) noexcept nogil:
+    cdef cursor_t c = cursor_of(slice_from(stream_rest(r), 1))
+    cdef slice_t sealed
+    cdef uint64_t n = 0
+    if not cursor_uint(&c, 4, &n):
+        return STREAM_MORE
+    if n > STREAM_SEALED_MAX:
+        return stream_fail_with(
+            r, b"remote node state is larger than limit (%u)", <uint32_t>n, True)
+    if not cursor_slice(&c, <size_t>n, &sealed):
+        return STREAM_MORE
+    return stream_unseal(r, sealed)
+
+
+cdef int stream_unsealed_phase(stream_reader_t* r) noexcept nogil:
+    cdef int first = slice_first(stream_rest(r))
+    if first < 0:
+        return stream_short(r)
+    if first == MSG_COMPRESS:
+        r.at += 1
+        r.phase = PHASE_PACKED
+    else:
+        r.phase = PHASE_INNER
+    return STREAM_NEXT
+
+
+cdef int stream_inflate(stream_reader_t* r, slice_t packed) noexcept nogil:
+    cdef int reason = lzw_decode(packed, &r.buffers[2], r.limit, &r.scratch.lzw)
+    if reason == DROP_LZW_INVALID:
+        return stream_fail(r, b"lzw: invalid code", True)
+    if reason == DROP_LZW_TRUNCATED:
+        return stream_fail(r, b"unexpected EOF", True)
+    if reason == DROP_INFLATED_TOO_LARGE:
+        return stream_fail_with(
+            r, b"decompressed message is larger than limit (%u)", r.limit, True)
+    if reason != DROP_NONE:
+        return stream_fail(r, b"out of memory", False)
+    if r.buffers[2].len == 0:
+        return stream_fail(r, b"decompressed message is empty", True)
+    r.compressed = True
+    r.compressed_len = packed.len
+    stream_enter(r, 2)
+    r.phase = PHASE_INNER
+    return STREAM_NEXT
+
+
+cdef int stream_packed_phase(stream_reader_t* r) noexcept nogil:
+    cdef compress_t packed
+    cdef slice_t item = slice_nil()
+    cdef int result = stream_item(r, &item)
+    if result == SCAN_MORE:
+        return stream_short(r)
+    if result == SCAN_BAD or decode_compress(item, &packed) != DROP_NONE:
+        return stream_fail(r, b"msgpack decode error", True)
+    if packed.algo != 0:
+        return stream_fail_with(
+            r, b"cannot decompress unknown algorithm %u", packed.algo, True)
+    return stream_inflate(r, packed.buf)
+
+
+cdef int stream_inner_phase(stream_reader_t* r) noexcept nogil:
+    cdef int type_ = slice_first(stream_rest(r))
+    if type_ < 0:
+        return stream_short(r)
+    r.type = <uint8_t>type_
+    r.at += 1
+    if type_ == MSG_PING or type_ == MSG_ACK or type_ == MSG_ERR:
+        r.phase = PHASE_BODY
+    elif type_ == MSG_PUSH_PULL or type_ == MSG_USER:
+        r.phase = PHASE_HEADER
+    else:
+        return stream_fail_with(r, b"message type %u does not belong on a stream", type_, False)
+    return STREAM_NEXT
+
+
+cdef int stream_body_phase(stream_reader_t* r) noexcept nogil:
+    cdef int result = stream_item(r, &r.body)
+    if result == SCAN_MORE:
+        return stream_short(r)
+    if result == SCAN_BAD:
+        return stream_fail(r, b"msgpack decode error", False)
+    r.phase = PHASE_READY
+    return STREAM_READY
+
+
+cdef int stream_header_phase(stream_reader_t* r) noexcept nogil:
+    """The header of a push/pull or user message, both into r.header (protocol §10.3, §10.5)."""
+    cdef user_header_t user
+    cdef slice_t item = slice_nil()
+    cdef int reason, result = stream_item(r, &item)
+    if result == SCAN_MORE:
+        return stream_short(r)
+    if r.type == MSG_USER:
+        memset(&r.header, 0, sizeof(push_pull_header_t))
+        reason = decode_body(&USER_HEADER, item, &user)
+        r.header.user_state_len = user.user_msg_len
+    else:
+        reason = decode_body(&PUSH_PULL_HEADER, item, &r.header)
+    if result == SCAN_BAD or reason != DROP_NONE:
+        return stream_fail(r, b"msgpack decode error", False)
+    if not 0 <= r.header.nodes <= STREAM_NODES_MAX:
+        return stream_fail(r, b"invalid number of nodes", False)
+    if not 0 <= r.header.user_state_len <= (
+            STREAM_USER_MESSAGE_MAX if r.type == MSG_USER else STREAM_USER_STATE_MAX):
+        return stream_fail(r, b"invalid length of the user data", False)
+    r.phase = PHASE_NODES
+    r.nodes_at = r.at
+    stream_rewind(r)
+    return STREAM_NEXT
+
+
+cdef int stream_nodes_phase(stream_reader_t* r) noexcept nogil:
+    """Find and check every node once; stream_next_node gives them out afterwards."""
+    cdef push_node_t node
+    cdef slice_t item = slice_nil()
+    cdef int result
+    while r.nodes_read < r.header.nodes:
+        result = stream_item(r, &item)
+        if result == SCAN_MORE:
+            return stream_short(r)
+        if result == SCAN_BAD or decode_body(&PUSH_NODE, item, &node) != DROP_NONE:
+            return stream_fail(r, b"msgpack decode error", False)
+        r.nodes_read += 1
+    r.phase = PHASE_USER
+    return STREAM_NEXT
+
+
+cdef int stream_user_phase(stream_reader_t* r) noexcept nogil:
+    cdef slice_t rest = stream_rest(r)
+    if rest.len < r.header.user_state_len:
+        return stream_short(r)
+    r.user = slice_head(rest, <uint32_t>r.header.user_state_len)
+    r.phase = PHASE_READY
+    return STREAM_READY
+
+
+cdef int stream_step(stream_reader_t* r) noexcept nogil:
+    if r.phase == PHASE_LABEL:
+        return stream_label_phase(r)
+    if r.phase == PHASE_OUTER:
+        return stream_outer_phase(r)
+    if r.phase == PHASE_SEALED:
+        return stream_sealed_phase(r)
+    if r.phase == PHASE_UNSEALED:
+        return stream_unsealed_phase(r)
+    if r.phase == PHASE_PACKED:
+        return stream_packed_phase(r)
+    if r.phase == PHASE_INNER:
+        return stream_inner_phase(r)
+    if r.phase == PHASE_BODY:
+        return stream_body_phase(r)
+    if r.phase == PHASE_HEADER:
+        return stream_header_phase(r)
+    if r.phase == PHASE_NODES:
+        return stream_nodes_phase(r)
+    return stream_user_phase(r)
+
+
+# -- the reader's face
+
 cdef int stream_feed(stream_reader_t* r, const uint8_t* data, size_t n) noexcept nogil:
-    return STREAM_MORE
-cdef int stream_next_node(stream_reader_t* r, push_node_t* node) noexcept nogil:
-    return 0
+    """Take received bytes: STREAM_MORE, STREAM_READY or STREAM_FAILED.
+
+    Once ready, slices and nodes are valid until stream_reader_free, and further bytes are ignored.
+    """
+    cdef int result = STREAM_NEXT
+    if r.phase == PHASE_READY:
+        return STREAM_READY
+    if r.phase == PHASE_FAILED:
+        return STREAM_FAILED
+    if n > r.limit - r.buffers[0].len:
+        return stream_fail_with(r, b"message is larger than limit (%u)", r.limit, False)
+    if not buffer_append(&r.buffers[0], data, n):
+        return stream_fail(r, b"out of memory", False)
+    while result == STREAM_NEXT:
+        result = stream_step(r)
+    return result
+
+
+cdef int stream_end(stream_reader_t* r) noexcept nogil:
+    """The peer sends no more: STREAM_READY if all was there, else STREAM_FAILED without a reply."""
+    if r.phase == PHASE_READY:
+        return STREAM_READY
+    if r.phase != PHASE_FAILED:
+        stream_fail(r, b"EOF" if r.buffers[0].len == 0 else b"unexpected EOF", False)
+    return STREAM_FAILED
+
+
 cdef void stream_rewind(stream_reader_t* r) noexcept nogil:
-    pass
-cdef bint stream_seal(envelope_t* e, opened_t* o, slice_t plain, buffer_t* out) noexcept nogil:
-    return buffer_append(out, plain.ptr, plain.len)
-cdef bint stream_label(envelope_t* e, buffer_t* out) noexcept nogil:
+    """Let stream_next_node begin again with the first node."""
+    r.node_next = 0
+    r.node_at = r.nodes_at
+
+
+cdef int stream_next_node(stream_reader_t* r, push_node_t* out) noexcept nogil:
+    """The next node of a push/pull that is ready: 1, or 0 behind the last; -1 cannot happen."""
+    cdef slice_t all_ = buffer_slice(&r.buffers[r.layer])
+    cdef cursor_t c = cursor_of(slice_from(all_, r.node_at))
+    if r.node_next >= r.nodes_read:
+        return 0
+    if message_decode(&PUSH_NODE, &c, out) != DROP_NONE:
+        return -1
+    r.node_at = all_.len - <uint32_t>cursor_left(&c)
+    r.node_next += 1
+    return 1
+
+
+# -- writing
+
+cdef bint stream_label(const envelope_t* e, buffer_t* out) noexcept nogil:
+    """The header a dialler sends first; nothing without a label (protocol §8)."""
+    cdef uint8_t[2] head
+    head[0] = MSG_LABEL
+    head[1] = e.label_len
+    return e.label_len == 0 or (
+        buffer_append(out, head, 2) and buffer_append(out, e.label, e.label_len))
+
+
+cdef bint stream_compress(opened_t* scratch, slice_t plain, buffer_t* out) noexcept nogil:
+    """Append the type 9 form, even where it is larger (protocol §6)."""
+    cdef buffer_t packed
+    cdef compress_t message
+    cdef writer_t w
+    cdef bint ok = False
+    buffer_init(&packed)
+    if buffer_reserve(&packed, lzw_bound(plain.len)):
+        w = writer_of(packed.data, packed.cap)
+        lzw_encode(plain, &w, &scratch.lzw)
+        message.algo = 0
+        message.buf = writer_slice(&w)
+        if buffer_reserve(out, message.buf.len + compress_overhead(message.buf.len)):
+            w = writer_of(buffer_end(out), out.cap - out.len)
+            message_encode(&COMPRESS, &w, &message)
+            out.len += writer_len(&w)
+            ok = True
+    buffer_free(&packed)
+    return ok
+
+
+cdef bint stream_close_seal(const envelope_t* e, buffer_t* out, size_t start) noexcept nogil:
+    """Seal what stands in `out` behind the room for both headers that begins at `start`."""
+    cdef uint8_t[STREAM_SEAL_HEAD + LABEL_BYTES_MAX] aad
+    cdef size_t head = STREAM_SEAL_HEAD + SEAL_HEAD
+    cdef size_t n = out.len - start - head
+    cdef size_t sealed = n + SEAL_OVERHEAD
+    cdef writer_t w
+    if e.seal_version == 0:
+        sealed += SEAL_BLOCK - n % SEAL_BLOCK
+    if sealed > STREAM_SEALED_MAX or not buffer_reserve(out, SEAL_BLOCK + TAG_BYTES):
+        return False
+    w = writer_of(&out.data[start + head], out.cap - start - head)
+    writer_take(&w, n)
+    if sealed_write(e, &w, slice_of(aad, stream_aad(e, <uint32_t>sealed, aad))) != DROP_NONE:
+        return False
+    memcpy(writer_before(&w, STREAM_SEAL_HEAD), aad, STREAM_SEAL_HEAD)
+    out.len = start + writer_len(&w)
     return True
+
+
+cdef bint stream_seal(const envelope_t* e, opened_t* scratch, slice_t plain,
+                      buffer_t* out) noexcept nogil:
+    """Append a message in its envelopes: compressed if so configured, sealed if there are keys.
+
+    False without memory, without a nonce, or when it would be too long for any receiver; `out` is
+    as it was then. `plain` is a whole message, never empty, and not part of `out`.
+    """
+    cdef size_t start = out.len
+    cdef bint ok = plain.len > 0
+    if ok and envelope_seals(e):
+        ok = buffer_reserve(out, STREAM_SEAL_HEAD + SEAL_HEAD)
+        out.len += STREAM_SEAL_HEAD + SEAL_HEAD if ok else 0
+    if ok and e.compression:
+        ok = stream_compress(scratch, plain, out)
+    elif ok:
+        ok = buffer_append(out, plain.ptr, plain.len)
+    if ok and envelope_seals(e):
+        ok = stream_close_seal(e, out, start)
+    if not ok:
+        out.len = start
+    return ok

@@ -195,7 +195,7 @@ cdef void probe_indirectly(swim_t* s) noexcept nogil:
         probe.nacks_expected += nack
         send_indirect_ping(s, helper, nack)
     if not s.settings.disable_tcp_pings and probe.target.vsn[1] >= PROTOCOL_TCP_PING:
-        start_tcp_ping(s, &probe.address, probe.sequence, probe.deadline_ns)
+        start_tcp_ping(s)
 
 
 cdef void end_probe(swim_t* s) noexcept nogil:

@@ -20,6 +20,7 @@ cdef struct session_t:
     addr_t peer
     uint32_t request           # of the user, answered at the end; 0: none
     uint32_t sequence          # TCP ping
+    identity_t* target         # TCP ping: a reference, for the probe may end first
     int32_t timer
     slice_t message            # SESSION_USER_MESSAGE: owned until it is written
     stream_reader_t reader
@@ -103,6 +104,7 @@ cdef void free_session(swim_t* s, session_t* session) noexcept nogil:
     s.sessions_inbound -= session.role == SESSION_SERVE
     timers_cancel(&s.timers, session.timer)
     stream_reader_free(&session.reader)
+    identity_release(s.identities, session.target)
     free(<void*>session.message.ptr)
     free(session)
 
@@ -168,12 +170,13 @@ cdef void start_push_pull(swim_t* s, const addr_t* peer, bint join,
         s.stats[STAT_PUSH_PULLS_SENT] += 1
 
 
-cdef void start_tcp_ping(swim_t* s, const addr_t* peer, uint32_t sequence,
-                         int64_t deadline_ns) noexcept nogil:
-    cdef session_t* session = open_session(s, SESSION_TCP_PING, peer, 0)
+cdef void start_tcp_ping(swim_t* s) noexcept nogil:
+    """The fallback of the probe under way; it may take as long as the probe."""
+    cdef session_t* session = open_session(s, SESSION_TCP_PING, &s.probe.address, 0)
     if session != NULL:
-        session.sequence = sequence
-        timers_rearm(&s.timers, session.timer, deadline_ns)
+        session.sequence = s.probe.sequence
+        session.target = identity_retain(s.probe.target)
+        timers_rearm(&s.timers, session.timer, s.probe.deadline_ns)
 
 
 cdef void write_request(swim_t* s, session_t* session) noexcept nogil:
@@ -185,7 +188,7 @@ cdef void write_request(swim_t* s, session_t* session) noexcept nogil:
     if session.role == SESSION_PUSH_PULL:
         sent = send_state(s, session, session.join)
     elif session.role == SESSION_TCP_PING:
-        own_ping(s, session.sequence, identity_name(s.probe.target), &ping)
+        own_ping(s, session.sequence, identity_name(session.target), &ping)
         encode_ping(&writer, &ping)
         sent = send_on_stream(s, session, writer_slice(&writer))
     else:

@@ -146,7 +146,8 @@ cdef bint send_on_stream(swim_t* s, session_t* session, slice_t plain) noexcept 
         return False
     if session.role != SESSION_SERVE and not stream_label(&s.envelope, &command.bytes):
         return False
-    timers_rearm(&s.timers, session.timer, s.now_ns + s.settings.tcp_timeout_ns)
+    if session.role != SESSION_TCP_PING:      # that one keeps the deadline of its probe
+        timers_rearm(&s.timers, session.timer, s.now_ns + s.settings.tcp_timeout_ns)
     return stream_seal(&s.envelope, s.opened, plain, &command.bytes)
 
 

@@ -151,6 +151,11 @@ cdef inline uint32_t load_u32(const uint8_t* at) noexcept nogil:
             | (<uint32_t>at[2] << 8) | <uint32_t>at[3])
 
 
+cdef inline uint32_t load_u32_little(const uint8_t* at) noexcept nogil:
+    return (<uint32_t>at[0] | (<uint32_t>at[1] << 8)
+            | (<uint32_t>at[2] << 16) | (<uint32_t>at[3] << 24))
+
+
 cdef inline void store_u16(uint8_t* at, uint16_t value) noexcept nogil:
     at[0] = <uint8_t>(value >> 8)
     at[1] = <uint8_t>value

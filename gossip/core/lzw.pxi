@@ -9,24 +9,21 @@ cdef enum:
     LZW_END = 257
     LZW_NONE = 0xFFFF
     LZW_CODES = 4096
-    LZW_SLOTS = 8192        # of the encoder's dictionary, at most half full
+    LZW_SLOT_BITS = 13
+    LZW_SLOTS = 1 << LZW_SLOT_BITS      # of the encoder's dictionary, at most half full
+    LZW_SLACK = 16                      # bytes behind a short copy that it may overwrite
 
-cdef struct lzw_t:
-    # Encoder: (generation << 32 | prefix code << 20 | byte << 12 | code); an entry of an earlier
-    # generation is free, so that clearing the dictionary costs one addition.
-    uint64_t[LZW_SLOTS] slots
-    uint32_t generation
-    # Decoder: each code stands for bytes put out before: where, from the first, and how many.
-    uint32_t[LZW_CODES] start
-    uint32_t[LZW_CODES] length
+cdef struct run_t:           # bytes put out before: where, counted from the first, and how many
+    uint32_t start
+    uint32_t length
 
+cdef union lzw_t:
+    uint32_t[LZW_SLOTS] slots           # encoder: prefix code << 20 | byte << 12 | code; 0: free
+    run_t[LZW_CODES] runs               # decoder: what each code stands for
 
-cdef void lzw_init(lzw_t* z) noexcept nogil:
-    memset(z.slots, 0, sizeof(z.slots))
-    z.generation = 1
-
-
-cdef struct bits_t:          # the encoder's side of the code stream
+cdef struct packer_t:        # the encoder's side of the code stream
+    uint32_t* slots
+    uint32_t bits           # of a slot number: short input uses, and clears, few of the slots
     uint32_t pending
     uint32_t count
     uint32_t width
@@ -34,78 +31,83 @@ cdef struct bits_t:          # the encoder's side of the code stream
     uint32_t overflow       # first code too large for the width
 
 
-cdef inline void lzw_put(bits_t* b, writer_t* w, uint32_t code) noexcept nogil:
-    b.pending |= code << b.count
-    b.count += b.width
-    while b.count >= 8:
-        writer_u8(w, <uint8_t>b.pending)
-        b.pending >>= 8
-        b.count -= 8
+cdef inline void lzw_put(packer_t* p, writer_t* w, uint32_t code) noexcept nogil:
+    p.pending |= code << p.count
+    p.count += p.width
+    while p.count >= 8:
+        writer_u8(w, <uint8_t>p.pending)
+        p.pending >>= 8
+        p.count -= 8
 
 
-cdef inline void lzw_restart(lzw_t* z, bits_t* b) noexcept nogil:
-    b.width = 9
-    b.hi = LZW_END
-    b.overflow = 512
-    z.generation += 1
-    if z.generation == 0:   # once in four thousand million clears old entries would look new
-        lzw_init(z)
+cdef inline void lzw_restart(packer_t* p) noexcept nogil:
+    p.width = 9
+    p.hi = LZW_END
+    p.overflow = 512
+    memset(p.slots, 0, sizeof(uint32_t) << p.bits)
 
 
-cdef inline bint lzw_advance(lzw_t* z, bits_t* b, writer_t* w) noexcept nogil:
+cdef inline bint lzw_advance(packer_t* p, writer_t* w) noexcept nogil:
     """Take the next code; False when all are used up and the dictionary was cleared instead."""
-    b.hi += 1
-    if b.hi == b.overflow:
-        b.width += 1
-        b.overflow *= 2
-    if b.hi == LZW_CODES - 1:
-        lzw_put(b, w, LZW_CLEAR)
-        lzw_restart(z, b)
+    p.hi += 1
+    if p.hi == p.overflow:
+        p.width += 1
+        p.overflow *= 2
+    if p.hi == LZW_CODES - 1:
+        lzw_put(p, w, LZW_CLEAR)
+        lzw_restart(p)
         return False
     return True
 
 
-cdef inline uint64_t* lzw_slot(lzw_t* z, uint32_t pair, uint32_t shift,
-                               uint32_t mask) noexcept nogil:
-    """Where this (code << 8 | byte) stands, or the free slot where it belongs."""
-    cdef uint64_t wanted = (<uint64_t>z.generation << 20) | pair
-    cdef uint32_t at = <uint32_t>(pair * <uint32_t>0x9E3779B1) >> shift
-    while z.slots[at] >> 12 != wanted and z.slots[at] >> 32 == z.generation:
+cdef void lzw_begin(packer_t* p, lzw_t* z, uint32_t n) noexcept nogil:
+    """Ready to compress n bytes: a dictionary of at most 3838 and at most n entries."""
+    p.slots = z.slots
+    p.bits = 8
+    while p.bits < LZW_SLOT_BITS and <uint32_t>1 << (p.bits - 1) < n:
+        p.bits += 1
+    p.pending = 0
+    p.count = 0
+    lzw_restart(p)
+
+
+cdef inline uint32_t* lzw_slot(const packer_t* p, uint32_t code, uint32_t byte) noexcept nogil:
+    """Where (code, byte) stands, or the free slot where it belongs."""
+    cdef uint32_t mask = (<uint32_t>1 << p.bits) - 1
+    cdef uint32_t at = (code * <uint32_t>0x9E3779B1 + byte * <uint32_t>0x85EBCA77) >> (32 - p.bits)
+    cdef uint32_t pair = code << 8 | byte
+    while p.slots[at] != 0 and p.slots[at] >> 12 != pair:
         at = (at + 1) & mask
-    return &z.slots[at]
+    return &p.slots[at]
 
 
 cdef void lzw_encode(slice_t plain, writer_t* w, lzw_t* z) noexcept nogil:
     """Compress into a bounded writer; it is full when the result did not fit."""
-    cdef bits_t b
-    cdef uint32_t i, code, pair, bits = 13
-    cdef uint64_t* slot
-    cdef const uint8_t* data = plain.ptr
-    while bits > 9 and <uint32_t>1 << (bits - 2) >= plain.len:     # short input: stay in the cache
-        bits -= 1
-    lzw_restart(z, &b)
-    b.pending = 0
-    b.count = 0
-    lzw_put(&b, w, LZW_CLEAR)
-    if plain.len:
-        code = data[0]
-        for i in range(1, plain.len):
-            pair = (code << 8) | data[i]
-            slot = lzw_slot(z, pair, 32 - bits, (<uint32_t>1 << bits) - 1)
-            if slot[0] >> 32 == z.generation:
-                code = <uint32_t>slot[0] & 0xFFF
+    cdef packer_t p
+    cdef uint32_t code
+    cdef uint32_t* slot
+    cdef uint8_t byte = 0
+    cdef cursor_t c = cursor_of(plain)
+    lzw_begin(&p, z, plain.len)
+    lzw_put(&p, w, LZW_CLEAR)
+    if cursor_u8(&c, &byte):
+        code = byte
+        while cursor_u8(&c, &byte):
+            slot = lzw_slot(&p, code, byte)
+            if slot[0] != 0:
+                code = slot[0] & (LZW_CODES - 1)
                 continue
-            lzw_put(&b, w, code)
+            lzw_put(&p, w, code)
             if w.full:
                 return
-            if lzw_advance(z, &b, w):
-                slot[0] = (((<uint64_t>z.generation << 20) | pair) << 12) | b.hi
-            code = data[i]
-        lzw_put(&b, w, code)
-        lzw_advance(z, &b, w)
-    lzw_put(&b, w, LZW_END)
-    if b.count:
-        writer_u8(w, <uint8_t>b.pending)
+            if lzw_advance(&p, w):
+                slot[0] = code << 20 | <uint32_t>byte << 12 | p.hi
+            code = byte
+        lzw_put(&p, w, code)
+        lzw_advance(&p, w)
+    lzw_put(&p, w, LZW_END)
+    if p.count:
+        writer_u8(w, <uint8_t>p.pending)
 
 
 cdef inline size_t lzw_bound(size_t n) noexcept nogil:
@@ -126,6 +128,9 @@ cdef inline uint32_t lzw_get(unpacker_t* u, cursor_t* c) noexcept nogil:
     """The next code, or LZW_NONE at the end of the input."""
     cdef uint8_t byte = 0
     cdef uint32_t code
+    if u.count < u.width and cursor_left(c) >= 4:
+        u.pending |= <uint64_t>load_u32_little(cursor_take(c, 4)) << u.count
+        u.count += 32
     while u.count < u.width:
         if not cursor_u8(c, &byte):
             return LZW_NONE
@@ -157,6 +162,17 @@ cdef inline void lzw_step(unpacker_t* u, uint32_t code) noexcept nogil:
             u.overflow *= 2
 
 
+cdef inline void lzw_copy(uint8_t* to, const uint8_t* source, uint32_t n,
+                          size_t room) noexcept nogil:
+    """Expand a code of n > 0 bytes. It may end with the first byte it puts out: that comes last."""
+    if n <= LZW_SLACK <= room:
+        memcpy(to, source, 8)
+        memcpy(&to[8], &source[8], 8)
+    else:
+        memcpy(to, source, n - 1)
+    to[n - 1] = source[n - 1]
+
+
 cdef int lzw_decode(slice_t packed, buffer_t* out, size_t limit, lzw_t* z) noexcept nogil:
     """Append the plain bytes, at most `limit` of them: 0, or the reason why not.
 
@@ -165,9 +181,8 @@ cdef int lzw_decode(slice_t packed, buffer_t* out, size_t limit, lzw_t* z) noexc
     """
     cdef unpacker_t u
     cdef cursor_t c = cursor_of(packed)
-    cdef uint32_t code, start, n, at = 0
+    cdef uint32_t code, n, before = 0, at = 0      # before: where the last code was expanded
     cdef size_t base = out.len
-    cdef uint8_t* to
     u.pending = 0
     u.count = 0
     lzw_forget(&u)
@@ -179,36 +194,23 @@ cdef int lzw_decode(slice_t packed, buffer_t* out, size_t limit, lzw_t* z) noexc
             lzw_forget(&u)
             continue
         if code == LZW_END:
-            out.len = base + at
             return DROP_NONE
         if code > u.hi:
             return DROP_LZW_INVALID
         if u.last != LZW_NONE:
             # The new code: the bytes of the last one and the first of this one, right behind.
-            z.start[u.hi] = at - (1 if u.last < LZW_CLEAR else z.length[u.last])
-            z.length[u.hi] = at - z.start[u.hi] + 1
-        n = 1 if code < LZW_CLEAR else z.length[code]
+            z.runs[u.hi] = run_t(before, at - before + 1)
+        n = 1 if code < LZW_CLEAR else z.runs[code].length
         if n > limit - at:
             return DROP_INFLATED_TOO_LARGE
-        out.len = base + at
         if n > out.cap - out.len and not buffer_reserve(out, n):
-            out.len = base
             return DROP_NO_MEMORY
-        to = buffer_end(out)
         if code < LZW_CLEAR:
-            to[0] = <uint8_t>code
+            buffer_end(out)[0] = <uint8_t>code
         else:
-            start = z.start[code]
-            lzw_copy(to, &out.data[base + start], n)
+            lzw_copy(buffer_end(out), &out.data[base + z.runs[code].start], n,
+                     out.cap - out.len)
+        before = at
         at += n
+        out.len = base + at
         lzw_step(&u, code)
-
-
-cdef inline void lzw_copy(uint8_t* to, const uint8_t* source, uint32_t n) noexcept nogil:
-    """Forward, byte by byte when they overlap: a code may end with its own first byte."""
-    cdef uint32_t i
-    if to - source >= n:
-        memcpy(to, source, n)
-        return
-    for i in range(n):
-        to[i] = source[i]

@@ -68,7 +68,6 @@ cdef opened_t* opened_new() noexcept nogil:
     if o != NULL:
         o.count = 0
         buffer_init(&o.scratch)
-        lzw_init(&o.lzw)
         opened_clear(o)
     return o
 

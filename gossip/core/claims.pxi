@@ -324,6 +324,7 @@ cdef void handle_dead(swim_t* s, const claim_t* claim, uint32_t notify) noexcept
     cdef suspicion_t* suspicion
     cdef uint32_t confirmations = 0
     cdef int64_t suspected_ns = 0
+    cdef slice_t by = claim.from_
     if verdict == VERDICT_REFUTE:
         refute(s, claim.incarnation)
         return
@@ -333,6 +334,7 @@ cdef void handle_dead(swim_t* s, const claim_t* claim, uint32_t notify) noexcept
         suspicion = suspicion_at(&s.suspicions, row.suspicion)
         confirmations = suspicion.confirmations
         suspected_ns = s.now_ns - suspicion.started_ns
+        by = suspicion_accuser(suspicion)    # whoever began says more than whose timer ran out
     queue_dead(s, claim, notify)
     row.incarnation = claim.incarnation
     table_set_state(&s.table, index, STATE_LEFT if verdict == VERDICT_LEAVE else STATE_DEAD,
@@ -340,7 +342,7 @@ cdef void handle_dead(swim_t* s, const claim_t* claim, uint32_t notify) noexcept
     if verdict == VERDICT_LEAVE:
         tell(s, EVENT_LEFT, row, slice_nil(), 0, 0)
     else:
-        tell(s, EVENT_FAILED, row, claim.from_, confirmations, suspected_ns)
+        tell(s, EVENT_FAILED, row, by, confirmations, suspected_ns)
     end_suspicion(s, row)
 
 

@@ -113,6 +113,7 @@ cdef void free_swim(swim_t* s) noexcept:
     buffer_free(&s.local_state)
     buffer_free(&s.ack_payload)
     free(s.cidrs)
+    identities_release(s.identities)
     free(s)
 
 
@@ -134,6 +135,8 @@ cdef class Swim:
         self.inbound = new_batch(1, DATAGRAM_BYTES_MAX)
         self._identities = identities if identities is not None else Identities(seed_)
         s.identities = (<Identities>self._identities).set
+        # An owner of its own: a collector may clear `_identities` before it deallocates this.
+        identities_retain(s.identities)
         read_settings(&s.settings, settings)
         self._check_arguments(name, address, meta, label)
         rng_seed(&s.rng, seed_)

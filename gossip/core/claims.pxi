@@ -51,6 +51,9 @@ cdef void refute(swim_t* s, uint32_t accused) noexcept nogil:
     """Answers a wrong claim about this node with a newer incarnation; protocol §19.4."""
     cdef member_t* row = row_at(s, s.self_row)
     cdef alive_t alive
+    if accused == UINT32_MAX or s.incarnation == UINT32_MAX:
+        drop(s, DROP_INCARNATION_JUMP)     # no number is left above it: wrapping would be worse
+        return
     s.incarnation += 1
     if accused >= s.incarnation:
         s.incarnation = accused + 1

@@ -78,7 +78,7 @@ cdef int alive_admissible(swim_t* s, const alive_t* alive) noexcept nogil:
 
 cdef int newcomer_admissible(swim_t* s, const alive_t* alive) noexcept nogil:
     """The rules for a name that the table does not hold yet; takes from the packet's budget."""
-    cdef uint32_t waiting = rows_in(s, STATE_PENDING) + rows_in(s, STATE_REFUSED)
+    cdef uint32_t waiting = rows_in(s, STATE_PENDING)
     if not network_allowed(s, alive.addr):
         return DROP_CIDR
     if s.from_packet:

@@ -38,7 +38,7 @@ cdef enum:
 
     # Members and the state machine.
     MEMBERS_MAX = 1 << 20
-    PENDING_MAX = 1024               # names that wait for accept_member, or were refused by it
+    PENDING_MAX = 1024               # names that wait for accept_member; and as many refused ones
     SUSPICION_CONFIRMATIONS_MAX = 32
     BROADCAST_BYTES_MAX = 65535
     BROADCASTS_MAX = 1 << 20

@@ -66,6 +66,9 @@ cdef uint32_t ask_update(swim_t* s, slice_t meta) noexcept nogil:
     if s.leaving:
         answer(s, request, b"this node has left its pool")
         return request
+    if s.incarnation == UINT32_MAX:
+        answer(s, request, b"no incarnation is left; restart under another name")
+        return request
     identity = identities_intern(s.identities, identity_name(s.identity),
                                  identity_addr(s.identity), s.identity.port, meta,
                                  s.identity.vsn)
@@ -105,7 +108,7 @@ cdef uint32_t ask_ping(swim_t* s, slice_t name) noexcept nogil:
         return request
     waiter.request = request
     waiter.requester = to
-    send_ping(s, &to, waiter.sequence, identity_name(row.identity))
+    send_ping(s, &to, waiter.sequence, identity_name(row.identity), True)
     return request
 
 
@@ -167,6 +170,16 @@ cdef bint ask_broadcast(swim_t* s, slice_t name, slice_t payload) noexcept nogil
     return queue_add(&s.queues[QUEUE_USER], name, 0, payload, 0)
 
 
+cdef void refuse(swim_t* s, uint32_t index) noexcept nogil:
+    """Remembers a refused name, so that it is not asked about again, and forgets the oldest."""
+    cdef uint32_t place = <uint32_t>(s.refusals % PENDING_MAX)
+    if s.refusals >= PENDING_MAX:
+        table_remove(&s.table, s.refused[place])
+    table_set_state(&s.table, index, STATE_REFUSED, s.now_ns)
+    s.refused[place] = index
+    s.refusals += 1
+
+
 cdef void admit(swim_t* s, slice_t name, bint allowed) noexcept nogil:
     """The answer of accept_member about a name that waits."""
     cdef uint32_t index = find_row(s, name)
@@ -176,7 +189,7 @@ cdef void admit(swim_t* s, slice_t name, bint allowed) noexcept nogil:
         return
     row = row_at(s, index)
     if not allowed:
-        table_set_state(&s.table, index, STATE_REFUSED, s.now_ns)
+        refuse(s, index)
         return
     if s.table.order_count >= s.settings.max_members:
         drop(s, DROP_MEMBERS_FULL)

@@ -175,6 +175,8 @@ cdef struct swim_t:
     bint from_packet
     int64_t new_names          # this packet may still bring
     uint64_t[CONFLICTS_REMEMBERED] conflicts
+    uint32_t[PENDING_MAX] refused    # rows that accept_member refused, the latest of `refusals`
+    uint64_t refusals
     # What the application lends.
     buffer_t local_state
     buffer_t ack_payload

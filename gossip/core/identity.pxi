@@ -81,11 +81,13 @@ cdef inline slice_t identity_meta(const identity_t* self) noexcept nogil:
 
 
 cdef inline void identity_addr_t(const identity_t* self, addr_t* out) noexcept nogil:
-    """The address to send to."""
-    memset(out, 0, sizeof(addr_t))
-    memcpy(out.ip, identity_bytes(self) + self.name_len, self.addr_len)
-    out.len = self.addr_len
-    out.port = self.port
+    """The address to send to: an IPv4 address in its 4-byte form, however it was claimed."""
+    cdef addr_t claimed
+    memset(&claimed, 0, sizeof(addr_t))
+    memcpy(claimed.ip, identity_bytes(self) + self.name_len, self.addr_len)
+    claimed.len = self.addr_len
+    claimed.port = self.port
+    out[0] = addr_unmapped(&claimed)
 
 
 cdef identity_t* identity_new(

@@ -35,13 +35,14 @@ cdef void end_waiter(swim_t* s, waiter_t* waiter) noexcept nogil:
 
 # --- sending ------------------------------------------------------------------------------------
 
-cdef void send_ping(swim_t* s, const addr_t* to, uint32_t sequence, slice_t node) noexcept nogil:
+cdef void send_ping(swim_t* s, const addr_t* to, uint32_t sequence, slice_t node,
+                    bint piggyback) noexcept nogil:
     cdef uint8_t[CLAIM_BYTES_MAX] bytes
     cdef writer_t writer = writer_of(bytes, CLAIM_BYTES_MAX)
     cdef ping_t ping
     own_ping(s, sequence, node, &ping)
     encode_ping(&writer, &ping)
-    send_directed(s, to, &writer, True)
+    send_directed(s, to, &writer, piggyback)
 
 
 cdef void send_ack(swim_t* s, const addr_t* to, uint32_t sequence, slice_t payload,
@@ -163,7 +164,7 @@ cdef void start_probe(swim_t* s) noexcept nogil:
                                      s.now_ns + s.settings.probe_timeout_ns)
     s.stats[STAT_PROBES] += 1
     if row.state == STATE_ALIVE:
-        send_ping(s, &probe.address, probe.sequence, identity_name(row.identity))
+        send_ping(s, &probe.address, probe.sequence, identity_name(row.identity), True)
     else:
         send_ping_and_suspicion(s, row)
 
@@ -251,10 +252,11 @@ cdef void probe_tick(swim_t* s, int64_t due_ns) noexcept nogil:
     if next_ns <= s.now_ns:
         next_ns += (s.now_ns - next_ns) // interval * interval + interval
     s.probe.interval_timer = timers_arm(&s.timers, TIMER_PROBE_INTERVAL, 0, next_ns)
-    if s.probe.phase != PROBE_IDLE:
-        s.probe.tick_missed = True
-    else:
+    if s.probe.phase == PROBE_IDLE:
         start_probe(s)
+    elif s.probe.sent_ns < due_ns:
+        s.probe.tick_missed = True
+    # Else the probe under way began at this very tick, from one missed before it: this one is lost.
 
 
 cdef void abandon_probe(swim_t* s) noexcept nogil:
@@ -363,11 +365,9 @@ cdef void handle_ping(swim_t* s, const ping_t* ping) noexcept nogil:
     send_ack(s, &to, ping.seq_no, payload, known)
 
 
-cdef bint relay_allowed(swim_t* s, const indirect_ping_t* ping, uint16_t port) noexcept nogil:
-    """Members may always be pinged for others; other targets only at a small rate."""
+cdef bint relay_paid(swim_t* s) noexcept nogil:
+    """Takes from the budget for targets that are no members; False when it is spent."""
     cdef int64_t price = 1000000000 // RELAY_UNKNOWN_PER_SECOND
-    if named_member(s, ping.node, ping.target, port) != NULL:
-        return True
     if s.now_ns - s.relay_tokens_ns > 1000000000:
         s.relay_tokens_ns = s.now_ns - 1000000000
     if s.now_ns - s.relay_tokens_ns < price:
@@ -377,16 +377,20 @@ cdef bint relay_allowed(swim_t* s, const indirect_ping_t* ping, uint16_t port) n
 
 
 cdef void handle_indirect_ping(swim_t* s, const indirect_ping_t* ping) noexcept nogil:
-    """protocol §4.2: ping for the requester, pass the ack on, or say that none came."""
+    """protocol §4.2: ping for the requester, pass the ack on, or say that none came.
+
+    Members may always be pinged for others; other targets only at a small rate, and without news.
+    """
     cdef uint16_t port = ping.port if ping.port and s.settings.protocol_version >= 2 \
         else s.identity.port
     cdef addr_t requester, target
     cdef bint known
+    cdef bint member = named_member(s, ping.node, ping.target, port) != NULL
     cdef waiter_t* waiter
     if not reply_address(s, ping.source_addr, ping.source_port, ping.source_node, &requester,
                          &known):
         return
-    if not relay_allowed(s, ping, port):
+    if not (member or relay_paid(s)):
         drop(s, DROP_RELAY_UNKNOWN_TARGET)
         return
     waiter = new_waiter(s, TIMER_RELAY, s.now_ns + s.settings.probe_timeout_ns)
@@ -398,4 +402,5 @@ cdef void handle_indirect_ping(swim_t* s, const indirect_ping_t* ping) noexcept 
     waiter.requester = requester
     s.stats[STAT_RELAYS] += 1
     if addr_from(ping.target, port, &target):
-        send_ping(s, &target, waiter.sequence, ping.node)
+        target = addr_unmapped(&target)
+        send_ping(s, &target, waiter.sequence, ping.node, member)

@@ -1,0 +1,48 @@
+"""Units of virtual time and the settings of the presets (protocol §24) as the core takes them."""
+
+from __future__ import annotations
+
+MICROSECOND = 1_000
+MILLISECOND = 1_000_000
+SECOND = 1_000_000_000
+
+# A clock that begins at nought would hide a core that takes nought for "never".
+EPOCH = 1_000 * SECOND
+
+LAN: dict[str, int] = {
+    "protocol_version": 2,
+    "delegate_protocol_min": 0,
+    "delegate_protocol_max": 0,
+    "delegate_protocol_version": 0,
+    "tcp_timeout_ns": 10 * SECOND,
+    "indirect_checks": 3,
+    "retransmit_mult": 4,
+    "suspicion_mult": 4,
+    "suspicion_max_timeout_mult": 6,
+    "push_pull_interval_ns": 30 * SECOND,
+    "probe_timeout_ns": 500 * MILLISECOND,
+    "probe_interval_ns": SECOND,
+    "disable_tcp_pings": 0,
+    "awareness_max_multiplier": 8,
+    "gossip_nodes": 3,
+    "gossip_interval_ns": 200 * MILLISECOND,
+    "gossip_to_the_dead_time_ns": 30 * SECOND,
+    "gossip_verify_incoming": 1,
+    "gossip_verify_outgoing": 1,
+    "enable_compression": 1,
+    "udp_buffer_size": 1400,
+    "dead_node_reclaim_time_ns": 0,
+    "skip_inbound_label_check": 0,
+    "max_members": 100_000,
+    "new_names_per_packet": 1_000,
+    "name_rule": 0,
+    "ask_accept_member": 0,
+    "report_pings": 0,
+}
+
+
+def lan(**changes: int) -> dict[str, int]:
+    """The LAN preset with some settings changed; an unknown name is a mistake of the test."""
+    unknown = changes.keys() - LAN.keys()
+    assert not unknown, f"no such setting: {sorted(unknown)}"
+    return LAN | changes

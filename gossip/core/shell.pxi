@@ -101,9 +101,9 @@ cdef void free_swim(swim_t* s) noexcept:
         queue_free(&s.queues[i])
     suspicions_free(&s.suspicions)
     timers_free(&s.timers)
-    table_free(&s.table)
     if s.identity != NULL:
         identity_release(s.identities, s.identity)
+    table_free(&s.table)                     # the table may be the last owner of the identities
     if s.pack != NULL:
         buffer_free(&s.pack.bytes)
         buffer_free(&s.pack.message)

@@ -52,12 +52,19 @@ class WrongOptions(click.ClickException):
 
 
 def failure(error: Exception) -> click.ClickException:
-    """An error as click prints it: one line; what the options say wrongly is wrong usage."""
+    """An error as click prints it: one line, and options called as they are on a command line."""
     if isinstance(error, ConfigError):
-        text = "; ".join(f"{field}: {problem}" for field, problem in error.problems.items())
-        return WrongOptions(text)
-    lines = [line.strip() for line in str(error).splitlines()]
+        problems = (f"{option_of(field)}: {text}" for field, text in error.problems.items())
+        text = "; ".join(problems).replace("plaintext=True", "--plaintext")
+        return WrongOptions(text.replace("key_file", "--key-file"))
+    text = (isinstance(error, OSError) and not error.filename and error.strerror) or str(error)
+    lines = [line.strip() for line in text.splitlines()]
     return click.ClickException("; ".join(line for line in lines if line).replace(":; ", ": "))
+
+
+def option_of(field: str) -> str:
+    """The option that sets a field of the configuration."""
+    return "--join" if field == "seeds" else f"--{field.replace('_', '-')}"
 
 
 def version() -> str:

@@ -150,6 +150,7 @@ cdef void fire(swim_t* s, timer_t* timer) noexcept nogil:
         suspicion_fires(s, <uint32_t>timer.ref)
     elif timer.kind == TIMER_GOSSIP:
         gossip_tick(s, timer.deadline)
+        end_lonely_leave(s)
     elif timer.kind == TIMER_PUSH_PULL:
         push_pull_tick(s)
     elif timer.kind == TIMER_RELAY or timer.kind == TIMER_REQUEST:

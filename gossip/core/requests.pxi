@@ -52,10 +52,17 @@ cdef uint32_t ask_leave(swim_t* s) noexcept nogil:
     claim.incarnation = s.incarnation
     claim.node = identity_name(s.identity)
     claim.from_ = claim.node
+    s.leave_request = request
     handle_dead(s, &claim, request if others_up(s) else 0)
-    if not others_up(s):
-        tell_done(s, request, NULL, 0, 0)
+    end_lonely_leave(s)
     return request
+
+
+cdef void end_lonely_leave(swim_t* s) noexcept nogil:
+    """A leave is done as well when nobody is left who would hear it: a whole pool may leave."""
+    if s.leave_request and not others_up(s):
+        tell_done(s, s.leave_request, NULL, 0, 0)
+        s.leave_request = 0
 
 
 cdef uint32_t ask_update(swim_t* s, slice_t meta) noexcept nogil:

@@ -167,7 +167,7 @@ cdef struct swim_t:
     waiter_t[PENDING_ACKS_MAX] waiters
     bint push_pull_staggered
     int64_t relay_tokens_ns    # budget for targets that are no members, as time
-    uint32_t leave_request
+    uint32_t leave_request     # unanswered; 0: none
     # What came in, for the handlers below.
     int64_t now_ns
     batch_t* out
@@ -302,6 +302,8 @@ cdef void drain_finished(swim_t* s) noexcept nogil:
         request = queue_next_finished(&s.queues[i])
         while request:
             tell_done(s, request, NULL, 0, 0)
+            if request == s.leave_request:
+                s.leave_request = 0
             request = queue_next_finished(&s.queues[i])
 
 

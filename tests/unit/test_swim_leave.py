@@ -52,6 +52,18 @@ def test_a_leave_among_the_gone_is_done_at_once(end: bytes) -> None:
     assert answers(solo, request) == [(None, 0)]
 
 
+def test_a_leave_is_done_when_the_last_other_leaves_too() -> None:
+    solo = Solo.start()
+    solo.member("peer")
+    request = solo.swim.leave(solo.now)
+    solo.hear(wire.dead(b"peer", 1, b"peer"))
+    assert not answers(solo, request)
+    solo.run_while(lambda: not answers(solo, request), limit=SECOND)
+    assert answers(solo, request) == [(None, 0)]
+    solo.run_for(5 * SECOND)
+    assert len(answers(solo, request)) == 1
+
+
 def test_who_has_left_still_answers_pings() -> None:
     solo = Solo.start()
     peer = solo.member("peer")

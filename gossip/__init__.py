@@ -1,5 +1,6 @@
 """Gossip membership: discover peers, detect failures, spread changes, with no server."""
 
+from gossip._io.subscriptions import Subscription
 from gossip.config import AcceptMember, Config, ConfigFields, NameRule, Tuning
 from gossip.errors import (
     ArgumentError,
@@ -33,6 +34,7 @@ from gossip.events import (
 )
 from gossip.keyring import Keyring
 from gossip.keys import encode_key, generate_key, parse_key, parse_keys
+from gossip.memberlist import Memberlist
 from gossip.members import Address, Member, Status
 from gossip.reports import Contact, JoinReport, SeedReport, Stats
 
@@ -61,6 +63,7 @@ __all__ = [
     "MemberRefuted",
     "MemberSuspected",
     "MemberUpdated",
+    "Memberlist",
     "MembersSnapshot",
     "MessageReceived",
     "NameConflict",
@@ -72,6 +75,7 @@ __all__ = [
     "StateReceived",
     "Stats",
     "Status",
+    "Subscription",
     "TimeoutExpired",
     "Tuning",
     "UnknownMemberError",

@@ -1,0 +1,1 @@
+"""Drivers: they bring sockets, time and the event loop to the core, and decide no protocol."""

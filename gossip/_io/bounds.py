@@ -1,0 +1,37 @@
+"""Every bound of the asyncio driver. Those of the core stand in core/limits.pxi."""
+
+from __future__ import annotations
+
+from typing import Final
+
+RECEIVE_BUFFER_BYTES: Final = 2 << 20
+"""UDP receive buffer asked for; halved until the system agrees."""
+
+RECEIVE_BUFFER_BYTES_MIN: Final = 64 << 10
+
+BIND_ATTEMPTS: Final = 16
+"""Tries to find one port that is free for TCP and for UDP, where bind asks for any."""
+
+LISTEN_BACKLOG: Final = 256
+
+WRITE_PIECE_BYTES: Final = 256 << 10
+"""What is handed to a transport at once; the rest waits until it has been taken."""
+
+LINGER_SECONDS: Final = 2.0
+"""How long a finished stream may take to send its last bytes and to be closed by the peer."""
+
+JOINS_AT_ONCE: Final = 8
+"""Addresses called at the same time during one join."""
+
+EVENT_BYTES: Final = 64 << 20
+"""Payload bytes that wait for one slow consumer before the oldest message is dropped."""
+
+CONFLICT_INTERVAL_SECONDS: Final = 60.0
+"""A name conflict with the same other address is reported this often at most."""
+
+CONFLICTS_REMEMBERED: Final = 1024
+
+LOG_BURST: Final = 50
+"""Log lines of one kind that may come at once, and how many a second after that."""
+
+LOG_LINES_PER_SECOND: Final = 5.0

@@ -1,0 +1,278 @@
+"""The asyncio driver: one core, its sockets, one timer, and the pump.
+
+Every way into the core - a packet, the timer, a stream, a call - ends in the same tail: what the
+core wants sent is sent, its stream commands are carried out, its events are handed on, and the one
+timer is set anew if the next deadline came nearer. No protocol is decided here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from gossip._core import Swim
+from gossip._io import bounds, forks
+from gossip._io.admission import Admission
+from gossip._io.rates import Recent
+from gossip._io.reporter import Reporter
+from gossip._io.requests import Requests
+from gossip._io.sockets import Sockets, advertised, open_sockets
+from gossip._io.streams import Streams
+from gossip._io.subscriptions import Hub
+from gossip._io.translate import event_of, member_of
+from gossip._udp import BLOCKED, WAITING, Endpoint
+from gossip.config import Config
+from gossip.errors import ClosedError, ForkedError, WrongLoopError
+from gossip.events import Event, MembersSnapshot, NameConflict
+from gossip.keyring import Keyring
+from gossip.members import Address, Member, Status, encode_name
+
+T = TypeVar("T")
+
+_NEVER = (1 << 63) - 1
+_MS = 1_000_000
+
+
+class Driver:
+    """Runs one node on the event loop it is started on, and on no other.
+
+    name, config and keyring are settled; `start` opens the sockets and lets the core live.
+    """
+
+    def __init__(self, name: str, config: Config, keyring: Keyring) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.name = name
+        self.leaving = False
+        self._config = config
+        self._keyring = keyring
+        self._thread = threading.get_ident()
+        self._process = os.getpid()
+        self._closed = False
+        self.sockets: Sockets = open_sockets(config.bind_address)
+        try:
+            self.address = advertised(self.sockets.address, config.advertise_address)
+            self.core = self._make_core()
+        except BaseException:
+            self.sockets.close()
+            raise
+        self.endpoint = Endpoint(self.sockets.udp.fileno(), self.sockets.ipv6, self.core)
+        self.hub = Hub(self.snapshot, config.event_buffer)
+        self.reporter = Reporter(name)
+        self.requests = Requests(self.loop)
+        self._streams = Streams(self.loop, self.core, self.pump)
+        self._admission = (
+            Admission(self.loop, config.accept_member, self._admit)
+            if config.accept_member
+            else None
+        )
+        self._conflicts = Recent(bounds.CONFLICT_INTERVAL_SECONDS, bounds.CONFLICTS_REMEMBERED)
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_deadline = _NEVER
+        self._writing = False
+
+    def _make_core(self) -> Swim:
+        core = Swim(
+            self._config.settings(),
+            name=encode_name(self.name),
+            address=packed(self.address),
+            port=self.address.port,
+            meta=self._config.meta,
+            label=self._config.label.encode(),
+            cidrs=self._config.networks,
+            seed=int.from_bytes(os.urandom(8), "little"),
+        )
+        if self._keyring.keys:
+            core.set_keys(self._keyring.aeads(), os.urandom)
+        return core
+
+    async def start(self) -> None:
+        """Listens, and lets the core live. Whatever it raises, `close` must follow."""
+        forks.watch(self)
+        await self._streams.listen(self.sockets.tcp)
+        self.loop.add_reader(self.sockets.udp.fileno(), self._on_readable)
+        self.core.start(time.monotonic_ns())
+        self.pump()
+
+    async def close(self) -> None:
+        """Stops at once and without a word to the peers; the first step already silences it."""
+        if self._closed:
+            return
+        self._closed = True
+        descriptor = self.sockets.udp.fileno()
+        self.endpoint.detach()
+        self.loop.remove_reader(descriptor)
+        if self._writing:
+            self.loop.remove_writer(descriptor)
+        if self._timer is not None:
+            self._timer.cancel()
+        self.hub.close()
+        self.requests.fail_all(ClosedError("the node was closed while this call waited"))
+        try:
+            if self._admission is not None:
+                await self._admission.close()
+            await self._streams.close()
+        finally:
+            self.sockets.close()
+            self.core.shutdown()
+
+    # Guards.
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
+    def check_process(self) -> None:
+        if self._process != os.getpid():
+            raise ForkedError(
+                f"node {self.name} runs in process {self._process}; this is a child forked from it:"
+                " start a node of its own after the fork"
+            )
+
+    def check(self) -> None:
+        """Every public call begins here."""
+        self.check_process()
+        if self._closed:
+            raise ClosedError(f"node {self.name} is closed")
+        if self._thread != threading.get_ident():
+            raise WrongLoopError(
+                f"node {self.name} was called from another thread than the one of its event loop: "
+                "use asyncio.run_coroutine_threadsafe, or loop.call_soon_threadsafe"
+            )
+
+    def check_loop(self) -> None:
+        """Every public coroutine begins here."""
+        self.check()
+        if asyncio.get_running_loop() is not self.loop:
+            raise WrongLoopError(
+                f"node {self.name} was started on another event loop; use it from that one"
+            )
+
+    def forked(self) -> None:
+        """In a child process: leave the parent's sockets alone, whatever this loop still runs."""
+        self._closed = True
+        self.endpoint.detach()
+        self._streams.silence()
+        self.core.reset_nonces()
+
+    # Calls.
+
+    def ask(self, request: Callable[[int], int]) -> asyncio.Future[int]:
+        """Makes a request of the core; the future is its answer."""
+        future = self.requests.begin(request(time.monotonic_ns()))
+        self.pump()
+        return future
+
+    def tell(self, call: Callable[[], T]) -> T:
+        """Calls the core where no answer comes later."""
+        result = call()
+        self.pump()
+        return result
+
+    def keys_changed(self) -> None:
+        """The keyring was changed: from now on the core seals and opens with its present keys."""
+        self.check()
+        self.core.set_keys(self._keyring.aeads(), os.urandom)
+
+    def members(self) -> list[Member]:
+        return [self._seen(member_of(row)) for row in self.core.members()]
+
+    def member(self, name: str) -> Member | None:
+        row = self.core.member(encode_name(name))
+        return None if row is None else self._seen(member_of(row))
+
+    def snapshot(self) -> MembersSnapshot:
+        return MembersSnapshot(tuple(self.members()))
+
+    def _seen(self, member: Member) -> Member:
+        """The core has left as soon as it says so; for users that takes until it was spread."""
+        if not self.leaving or member.name != self.name:
+            return member
+        return replace(member, status=Status.LEAVING)
+
+    # The pump.
+
+    def pump(self) -> None:
+        """The tail of every call: send, command, publish, set the timer."""
+        self._finish(self.endpoint.flush())
+
+    def _on_readable(self) -> None:
+        self._finish(self.endpoint.on_readable())
+
+    def _on_timer(self) -> None:
+        # Loops may call early, uvloop by up to a millisecond: the core looks at the clock itself.
+        self._timer = None
+        self._timer_deadline = _NEVER
+        self._finish(self.endpoint.tick())
+
+    def _on_writable(self) -> None:
+        self._writing = False
+        self.loop.remove_writer(self.sockets.udp.fileno())
+        self._finish(self.endpoint.flush())
+
+    def _finish(self, flags: int) -> None:
+        if self._closed:
+            return
+        if flags & WAITING:
+            for command in self.core.commands():
+                self._streams.command(command)
+            for told in self.core.events():
+                self._hand_on(told)
+        if flags & BLOCKED and not self._writing:
+            self._writing = True
+            self.loop.add_writer(self.sockets.udp.fileno(), self._on_writable)
+        self._set_timer()
+
+    def _set_timer(self) -> None:
+        """One timer. One that comes too early for a deadline that moved away is left to come."""
+        deadline = self.endpoint.next_deadline()
+        if deadline >= self._timer_deadline:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        wait_ms = -((time.monotonic_ns() - deadline) // _MS)  # rounded up
+        self._timer = self.loop.call_later(max(0, wait_ms) / 1000, self._on_timer)
+        self._timer_deadline = deadline
+
+    # Events.
+
+    def _hand_on(self, told: tuple[Any, ...]) -> None:
+        match told:
+            case ("done", request, error, value):
+                self.requests.settle(request, error, value)
+            case ("asked", row):
+                if self._admission is not None:
+                    self._admission.ask(member_of(row))
+            case ("lost", count):
+                self.hub.lose(count)
+            case _:
+                self._publish(event_of(told))
+
+    def _publish(self, event: Event) -> None:
+        now = time.monotonic()
+        if isinstance(event, NameConflict):
+            which = (event.existing.name, event.existing.address, event.address)
+            if not self._conflicts.first(which, now):
+                return
+        self.reporter.report(event, now)
+        self.hub.publish(event)
+
+    def _admit(self, member: Member, allowed: bool) -> None:
+        if self._closed:
+            return
+        if not allowed:
+            now, text = time.monotonic(), "%s, at %s, was not accepted"
+            self.reporter.write(logging.WARNING, "refused", now, text, member.name, member.address)
+        self.core.admit(encode_name(member.name), allowed, time.monotonic_ns())
+        self.pump()
+
+
+def packed(address: Address) -> bytes:
+    """The 4 or 16 bytes of an address; a v4-in-v6 address stays as it was written."""
+    return ipaddress.ip_address(address.host).packed

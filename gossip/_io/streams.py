@@ -1,0 +1,259 @@
+"""TCP streams: what the core's stream commands mean, and what the core is told about streams.
+
+Every stream dies alone: whatever goes wrong on one is told to the core as that stream's end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import os
+import socket
+import time
+from collections import deque
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any, Protocol, cast
+
+from gossip._io import bounds
+
+
+class StreamCore(Protocol):
+    """The part of `Swim` that streams need."""
+
+    def accept_stream(self, ip: bytes, port: int, now: int) -> int: ...
+    def stream_opened(self, stream: int, now: int) -> None: ...
+    def stream_received(self, stream: int, data: bytes, now: int) -> None: ...
+    def stream_ended(self, stream: int, now: int) -> None: ...
+    def stream_failed(self, stream: int, text: str, now: int) -> None: ...
+
+
+class Connection(asyncio.Protocol):
+    """One stream. Writes piece by piece, as fast as the peer reads; then ends.
+
+    stream: the core's number for it; None until the core has accepted an inbound one.
+    """
+
+    def __init__(self, streams: Streams, stream: int | None) -> None:
+        self.stream = stream
+        self._streams = streams
+        self._inbound = stream is None
+        self._transport: asyncio.Transport | None = None
+        self._unsent: deque[memoryview] = deque()
+        self._paused = False
+        self._ending = False
+        self._linger: asyncio.TimerHandle | None = None
+
+    # What the loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports have its methods but not its class.
+        self._transport = cast(asyncio.Transport, transport)
+        self._streams.made(self, transport.get_extra_info("peername"))
+
+    def data_received(self, data: bytes) -> None:
+        if not self._ending:
+            self._streams.received(self, bytes(data))
+
+    def eof_received(self) -> bool:
+        """Keeps the sending side open for a reply; closes when there is none to come."""
+        if self._ending:
+            return False
+        self._streams.ended(self)
+        return True
+
+    def pause_writing(self) -> None:
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        self._paused = False
+        self._feed()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._linger is not None:
+            self._linger.cancel()
+        self._unsent.clear()
+        self._streams.lost(self, error)
+
+    # What the core commands.
+
+    def write(self, data: bytes) -> None:
+        self._unsent.append(memoryview(data))
+        self._feed()
+
+    def end(self) -> None:
+        """Ends the stream after what waits was sent, or when the peer takes too long for it."""
+        if self._ending:
+            return
+        self._ending = True
+        loop = asyncio.get_running_loop()
+        self._linger = loop.call_later(bounds.LINGER_SECONDS, self.abort)
+        self._feed()
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _feed(self) -> None:
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        while self._unsent and not self._paused:
+            piece = self._unsent[0][: bounds.WRITE_PIECE_BYTES]
+            rest = self._unsent[0][len(piece) :]
+            if rest:
+                self._unsent[0] = rest
+            else:
+                self._unsent.popleft()
+            transport.write(piece)
+        if self._ending and not self._unsent:
+            self._finish(transport)
+
+    def _finish(self, transport: asyncio.Transport) -> None:
+        """The last byte is handed over. A peer that dialled us shall see the end of our reply.
+
+        To close while its own bytes still come in would reset the connection under our reply, so
+        only the sending side is closed, and the rest when the peer closes or the time is up.
+        """
+        if self._inbound and transport.can_write_eof():
+            transport.write_eof()
+        else:
+            transport.close()
+
+
+class Streams:
+    """All streams of a node, in both directions, by the core's numbers."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, core: StreamCore, pump: Callable[[], None]
+    ) -> None:
+        self._loop = loop
+        self._core = core
+        self._pump = pump
+        self._server: asyncio.Server | None = None
+        self._connections: set[Connection] = set()
+        self._by_stream: dict[int, Connection] = {}
+        self._dialling: dict[int, asyncio.Task[None]] = {}
+        self._empty: asyncio.Future[None] | None = None
+        self._closed = False
+
+    async def listen(self, listener: socket.socket) -> None:
+        """Accepts streams from now on; the listener belongs to the streams then."""
+        self._server = await self._loop.create_server(
+            lambda: Connection(self, None), sock=listener, backlog=bounds.LISTEN_BACKLOG
+        )
+
+    def command(self, command: tuple[Any, ...]) -> None:
+        """Carries out `open` (stream, ip, port), `write` (stream, data) or `close` (stream)."""
+        match command:
+            case ("open", stream, ip, port):
+                task = self._loop.create_task(self._dial(stream, ip, port))
+                self._dialling[stream] = task
+            case ("write", stream, data) if stream in self._by_stream:
+                self._by_stream[stream].write(data)
+            case ("close", stream):
+                self._end(stream)
+
+    def silence(self) -> None:
+        """From now on the core is told nothing."""
+        self._closed = True
+
+    async def close(self) -> None:
+        """Ends everything at once, without a word; returns when all is released."""
+        self.silence()
+        if self._server is not None:
+            self._server.close()
+        tasks = list(self._dialling.values())
+        for task in tasks:
+            task.cancel()
+        for connection in list(self._connections):
+            connection.abort()
+        if tasks:
+            await asyncio.wait(tasks)
+        if self._connections:
+            self._empty = self._loop.create_future()
+            await self._empty
+
+    # What connections report.
+
+    def made(self, connection: Connection, peer: Any) -> None:
+        self._connections.add(connection)
+        now = time.monotonic_ns()
+        if self._closed:
+            connection.abort()
+        elif connection.stream is not None:
+            self._by_stream[connection.stream] = connection
+            self._core.stream_opened(connection.stream, now)
+            self._pump()
+        else:
+            stream = self._accept(peer, now)
+            if stream < 0:
+                connection.abort()
+                return
+            connection.stream = stream
+            self._by_stream[stream] = connection
+            self._pump()
+
+    def received(self, connection: Connection, data: bytes) -> None:
+        if connection.stream is not None and not self._closed:
+            self._core.stream_received(connection.stream, data, time.monotonic_ns())
+            self._pump()
+
+    def ended(self, connection: Connection) -> None:
+        if connection.stream is not None and not self._closed:
+            self._core.stream_ended(connection.stream, time.monotonic_ns())
+            self._pump()
+
+    def lost(self, connection: Connection, error: Exception | None) -> None:
+        self._connections.discard(connection)
+        if self._empty is not None and not self._connections and not self._empty.done():
+            self._empty.set_result(None)
+        if connection.stream is None or self._by_stream.pop(connection.stream, None) is None:
+            return
+        if self._closed:
+            return
+        now = time.monotonic_ns()
+        if error is None:
+            self._core.stream_ended(connection.stream, now)
+        else:
+            self._core.stream_failed(connection.stream, reason_of(error), now)
+        self._pump()
+
+    def _accept(self, peer: Any, now: int) -> int:
+        """The core's number for an inbound stream; -1: it takes no more, or the peer is gone."""
+        if not peer:
+            return -1
+        ip = ipaddress.ip_address(str(peer[0]).partition("%")[0])
+        return self._core.accept_stream(unmapped(ip).packed, peer[1], now)
+
+    # Dialling.
+
+    async def _dial(self, stream: int, ip: bytes, port: int) -> None:
+        host = str(ipaddress.ip_address(ip))
+        try:
+            await self._loop.create_connection(lambda: Connection(self, stream), host, port)
+        except Exception as error:
+            if not self._closed:
+                self._core.stream_failed(stream, reason_of(error), time.monotonic_ns())
+                self._pump()
+        finally:
+            self._dialling.pop(stream, None)
+
+    def _end(self, stream: int) -> None:
+        connection = self._by_stream.get(stream)
+        if connection is not None:
+            connection.end()
+        elif stream in self._dialling:
+            self._dialling[stream].cancel()
+
+
+def unmapped(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    """IPv4 seen through an IPv6 socket is IPv4."""
+    return (ip.ipv4_mapped or ip) if isinstance(ip, IPv6Address) else ip
+
+
+def reason_of(error: Exception) -> str:
+    """Why a stream failed, in a few words."""
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno).lower()
+    return str(error) or type(error).__name__

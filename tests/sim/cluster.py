@@ -22,7 +22,8 @@ class Node:
     def __init__(self, cluster: Cluster, number: int) -> None:
         self.cluster = cluster
         self.name = f"node-{number}".encode()
-        self.address: Address = (bytes((10, 0, number // 250, number % 250 + 1)), 7946)
+        last = bytes((number // 250, number % 250 + 1))
+        self.address: Address = (cluster.network_prefix + last, 7946)
         self.meta = b"first"
         self.up = False
         self.frozen = False
@@ -211,11 +212,13 @@ class Cluster:
         faults: Faults | None = None,
         keys: Iterable[bytes] = (),
         label: bytes = b"",
+        ipv6: bool = False,
         **changes: int,
     ) -> None:
         self.network = Network(seed, faults or Faults())
         self.settings = lan(**changes)
         self.keys, self.label = tuple(keys), label
+        self.network_prefix = bytes.fromhex("fd00") + bytes(12) if ipv6 else bytes((10, 0))
         self.published = Published()
         self.nodes = [Node(self, number) for number in range(size)]
         for node in self.nodes:

@@ -68,6 +68,16 @@ def test_sealed_and_labelled_nodes_are_a_pool_like_any_other(seed: int) -> None:
     assert cluster.converged()
 
 
+def test_a_pool_on_ipv6_or_of_protocol_one_is_a_pool_like_any_other(seed: int) -> None:
+    for options in ({"ipv6": True}, {"protocol_version": 1, "keys": [KEY]}):
+        cluster = started(4, seed, **options)
+        cluster.run(30 * SECOND)
+        assert cluster.false_alarms() == []
+        cluster.nodes[0].leave()
+        cluster.run(5 * SECOND)
+        assert all(node.state_of(cluster.nodes[0]) == "left" for node in cluster.nodes)
+
+
 def test_an_update_reaches_everybody_within_two_seconds(seed: int) -> None:
     cluster = started(20, seed)
     cluster.run(30 * SECOND)

@@ -184,7 +184,8 @@ def test_a_pending_name_is_neither_probed_nor_gossiped_to() -> None:
 
 def test_an_admitted_name_joins_with_the_latest_that_was_heard() -> None:
     solo = Solo.start(ask_accept_member=1)
-    solo.hear(stranger(b"peer").alive(1, meta=b"old"), stranger(b"peer").alive(3, meta=b"new"))
+    for incarnation, meta in ((1, b"old"), (3, b"new"), (3, b"other"), (2, b"late")):
+        solo.hear(stranger(b"peer").alive(incarnation, meta=meta))
     solo.swim.admit(b"peer", True, solo.now)
     solo.collect()
     (event,) = solo.events_of("joined", b"peer")

@@ -1,12 +1,13 @@
 """The typed face of `_udp.pyx`."""
 
-from typing import Final, TypedDict, final
+from typing import Final, TypedDict, final, type_check_only
 
 from gossip._core import Swim
 
 WAITING: Final[int]
 BLOCKED: Final[int]
 
+@type_check_only
 class EndpointStats(TypedDict):
     packets_received: int
     packets_sent: int

@@ -35,9 +35,8 @@ def put_the_checkout_in_its_place() -> None:
 def tested_package() -> Path:
     """Where the package under test lies; raises UsageError when there is none."""
     try:
-        import gossip._core
-
         import gossip
+        import gossip._core
     except ImportError as error:
         raise pytest.UsageError(
             f"gossip cannot be imported ({error}): run `pip install '.[test]'` and then `pytest`, "

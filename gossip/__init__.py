@@ -31,6 +31,7 @@ from gossip.events import (
     NameConflict,
     PingCompleted,
     StateReceived,
+    SuspicionConfirmed,
 )
 from gossip.keyring import Keyring
 from gossip.keys import encode_key, generate_key, parse_key, parse_keys
@@ -76,6 +77,7 @@ __all__ = [
     "Stats",
     "Status",
     "Subscription",
+    "SuspicionConfirmed",
     "TimeoutExpired",
     "Tuning",
     "UnknownMemberError",

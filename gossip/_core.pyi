@@ -229,7 +229,8 @@ class Swim:
         """Takes the events that wait, oldest first.
 
         ("joined" | "updated" | "refuted" | "left" | "asked", member),
-        ("suspected", member, by), ("failed", member, by, confirmations, ns under suspicion),
+        ("suspected" | "confirmed", member, by),
+        ("failed", member, by, confirmations, ns under suspicion),
         ("conflict", member, other address, other port, other metadata),
         ("message", payload, source address or None, port, reliable), ("state", payload, join),
         ("pinged", member, round trip ns, payload), ("done", request, error, value),

@@ -50,6 +50,14 @@ class MemberSuspected:
 
 
 @dataclass(frozen=True, slots=True)
+class SuspicionConfirmed:
+    """One more node, `by`, suspects a suspected member; that lets it fail sooner (protocol §18)."""
+
+    member: Member
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class MemberRefuted:
     """A suspected member proved that it lives."""
 
@@ -127,6 +135,7 @@ Event: TypeAlias = (
     | MemberJoined
     | MemberUpdated
     | MemberSuspected
+    | SuspicionConfirmed
     | MemberRefuted
     | MemberFailed
     | MemberLeft

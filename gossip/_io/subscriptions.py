@@ -28,9 +28,13 @@ from gossip.events import (
     NameConflict,
     PingCompleted,
     StateReceived,
+    SuspicionConfirmed,
 )
 
 E = TypeVar("E")
+
+# What waits beside the change of a member's status, not in its place.
+_OWN_KEYS: dict[type, str] = {MemberUpdated: "update", SuspicionConfirmed: "confirmed"}
 
 _Droppable = MessageReceived | StateReceived | PingCompleted
 
@@ -40,8 +44,8 @@ class Subscription(Generic[E]):
 
     The first item is a `MembersSnapshot`. Membership events are never lost: while they wait, the
     newest about a member replaces an older one (a join that waits stays a join, with the newest
-    state of the member; an update waits for itself). Of messages, states and ping results the
-    oldest are dropped when too many wait; then `EventsLost` says how many, and a fresh
+    state of the member; an update and a confirmation wait beside it). Of messages, states and ping
+    results the oldest are dropped when too many wait; then `EventsLost` says how many, and a fresh
     `MembersSnapshot` follows. Both come whatever types were asked for.
 
     The iteration ends when the node is closed and everything that waited was taken, or by
@@ -168,7 +172,8 @@ def _key(event: Event) -> Hashable:
         return ("conflict", event.existing.name, event.address)
     member = getattr(event, "member", None)
     name = None if member is None else member.name
-    return ("update" if isinstance(event, MemberUpdated) else "life", name)
+    kind = _OWN_KEYS.get(type(event), "life")
+    return (kind, name)
 
 
 class Hub:

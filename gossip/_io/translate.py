@@ -16,6 +16,7 @@ from gossip.events import (
     NameConflict,
     PingCompleted,
     StateReceived,
+    SuspicionConfirmed,
 )
 from gossip.members import Address, Member, Status, decode_name
 
@@ -56,6 +57,8 @@ def event_of(told: tuple[Any, ...]) -> Event:
             return MemberUpdated(member_of(row))
         case ("suspected", row, by):
             return MemberSuspected(member_of(row), decode_name(by))
+        case ("confirmed", row, by):
+            return SuspicionConfirmed(member_of(row), decode_name(by))
         case ("refuted", row):
             return MemberRefuted(member_of(row))
         case ("failed", row, by, confirmations, suspect_ns):

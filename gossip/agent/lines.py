@@ -78,6 +78,8 @@ def event_to_line(event: gossip.Event) -> str:
             return f"updated    {place_of(member)}"
         case gossip.MemberSuspected(member, by):
             return f"suspected  {member.name}, by {by}"
+        case gossip.SuspicionConfirmed(member, by):
+            return f"confirmed  {member.name}'s suspicion, by {by}"
         case gossip.MemberRefuted(member):
             return f"refuted    {member.name} is alive (incarnation {member.incarnation})"
         case gossip.MemberFailed(member, by, confirmations, suspect_for):

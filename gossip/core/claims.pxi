@@ -268,6 +268,7 @@ cdef void confirm_suspicion(swim_t* s, member_t* row, const claim_t* claim) noex
         s.stats[STAT_CONFIRMATIONS] += 1
         timers_rearm(&s.timers, suspicion.timer, deadline)
         queue_suspect(s, claim)
+        tell(s, EVENT_CONFIRMED, row, claim.from_, 0, 0)
 
 
 cdef int ask_about(swim_t* s, int kind, uint32_t index, const claim_t* claim) noexcept nogil:

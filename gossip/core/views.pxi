@@ -1,8 +1,8 @@
 # views.pxi: Python objects from rows, events and commands. Only the shell uses this.
 
 cdef tuple _EVENT_NAMES = (
-    "joined", "updated", "suspected", "refuted", "failed", "left", "conflict", "message", "state",
-    "pinged", "asked", "done",
+    "joined", "updated", "suspected", "confirmed", "refuted", "failed", "left", "conflict",
+    "message", "state", "pinged", "asked", "done",
 )
 cdef tuple _COMMAND_NAMES = ("open", "write", "close")
 cdef tuple _TIMER_NAMES = (
@@ -37,7 +37,7 @@ cdef tuple event_tuple(event_t* event):
         data = (<const char*>event.data)[:event.size]
     if event.identity != NULL:
         member = member_tuple(event.identity, event.state, event.incarnation, event.since_ns)
-    if event.kind == EVENT_SUSPECTED:
+    if event.kind == EVENT_SUSPECTED or event.kind == EVENT_CONFIRMED:
         return (name, member, data)
     if event.kind == EVENT_FAILED:
         return (name, member, data, event.number, event.value)

@@ -89,6 +89,18 @@ async def test_an_update_does_not_take_the_place_of_another_fact() -> None:
     ]
 
 
+async def test_a_confirmation_waits_beside_the_suspicion_the_newest_one_only() -> None:
+    node = Node()
+    subscription = node.hub.subscribe(())
+    node.hub.publish(gossip.MemberSuspected(member("b"), "c"))
+    node.hub.publish(gossip.SuspicionConfirmed(member("b"), "d"))
+    node.hub.publish(gossip.SuspicionConfirmed(member("b"), "e"))
+    assert (await node.taken(subscription))[1:] == [
+        gossip.MemberSuspected(member("b"), "c"),
+        gossip.SuspicionConfirmed(member("b"), "e"),
+    ]
+
+
 async def test_the_oldest_messages_are_dropped_counted_and_followed_by_a_snapshot() -> None:
     node = Node(limit=2)
     subscription = node.hub.subscribe(())

@@ -128,6 +128,7 @@ TOLD: dict[str, tuple[tuple[int | None, ...], int | None]] = {
     "joined": ((None, *GONE), wire.STATE_ALIVE),
     "updated": ((wire.STATE_ALIVE,), None),
     "suspected": ((wire.STATE_ALIVE,), wire.STATE_SUSPECT),
+    "confirmed": ((wire.STATE_SUSPECT,), None),
     "refuted": ((wire.STATE_SUSPECT,), wire.STATE_ALIVE),
     "failed": (HERE, wire.STATE_DEAD),
     "left": (HERE, wire.STATE_LEFT),

@@ -19,6 +19,7 @@ LINES: list[tuple[gossip.Event, str]] = [
     (gossip.MemberJoined(WEB), "joined     web-1 at 10.0.0.7:7946, meta 'role=web'"),
     (gossip.MemberUpdated(BARE), "updated    web-2 at [2001:db8::7]:7946"),
     (gossip.MemberSuspected(WEB, "web-2"), "suspected  web-1, by web-2"),
+    (gossip.SuspicionConfirmed(WEB, "n3"), "confirmed  web-1's suspicion, by n3"),
     (gossip.MemberRefuted(WEB), "refuted    web-1 is alive (incarnation 3)"),
     (
         gossip.MemberFailed(WEB, "web-2", 2, 4.25),

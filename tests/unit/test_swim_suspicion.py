@@ -57,6 +57,14 @@ def test_a_confirmation_past_its_time_fails_the_member_at_once() -> None:
     assert solo.state(b"target") == "dead"
 
 
+def test_each_confirmation_that_counts_is_told_with_its_accuser() -> None:
+    solo, _ = five_nodes()
+    for accuser in (b"peer-0", b"peer-0", b"peer-1", b"peer-2", b"elsewhere"):
+        solo.hear(wire.suspect(b"target", 1, accuser))
+    told = [(event[0], event[2]) for event in solo.events if event[0] in ("suspected", "confirmed")]
+    assert told == [("suspected", b"peer-0"), ("confirmed", b"peer-1"), ("confirmed", b"peer-2")]
+
+
 def test_two_nodes_wait_the_minimum_as_nobody_could_confirm() -> None:
     solo = Solo.start()
     target = solo.member("target")

@@ -15,7 +15,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from gossip._core import Swim
+from gossip._core import Identities, Swim
 
 from . import wire
 from .settings import EPOCH, MILLISECOND, lan
@@ -124,12 +124,13 @@ class Solo:
         label: bytes = b"",
         keys: Sequence[bytes] = (),
         cidrs: Sequence[tuple[bytes, int]] | None = None,
+        identities: Identities | None = None,
         **changes: Any,
     ) -> Solo:
         """LAN settings with `changes`; every random choice of the core follows from `seed`."""
         swim = Swim(
             lan(**changes), name=name, address=address, port=port, meta=meta, label=label,
-            cidrs=cidrs, seed=seed,
+            cidrs=cidrs, seed=seed, identities=identities,
         )  # fmt: skip
         solo = cls(swim, label=label)
         if keys:

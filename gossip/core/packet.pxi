@@ -54,7 +54,6 @@ cdef struct opened_t:
     seal_t seal
     bint has_crc
     uint32_t crc
-    uint32_t key_tries                  # keys tried on this datagram
     size_t opened_bytes                 # of the scratch, taken by decryption; the rest is inflated
     buffer_t scratch
     lzw_t lzw
@@ -84,7 +83,6 @@ cdef void opened_clear(opened_t* o) noexcept nogil:
     o.label = slice_nil()
     o.seal.present = False
     o.has_crc = False
-    o.key_tries = 0
     o.opened_bytes = 0
     o.scratch.len = 0
     scratch_close(o)

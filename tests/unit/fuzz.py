@@ -161,15 +161,22 @@ class Targets:
         self.lzw = corpus(("lzw",))[:20]
         self.plain = Envelope()
         self.sealed = Envelope(keys=[NoCipher()], refill=bytes)
+        self.numbered = Envelope(keys=[NoCipher()], refill=Random(0).randbytes)
         self.compressing = Envelope(compression=True)
         self.cases_of_node = 0
         self.node = self.fresh_node()
 
     def fresh_node(self) -> Swim:
+        """A node that has just started; every second one has a key."""
         settings = Config.lan().settings() | {"max_members": 50, "new_names_per_packet": 8}
         node = Swim(settings, name=b"fuzzed", address=b"\x7f\x00\x00\x01", port=7946, seed=1)
-        node.start(0)
+        self.envelope = self.plain
+        if self.cases_of_node // 1000 % 2:
+            self.envelope = self.sealed
+            node.set_keys([NoCipher()], bytes)
+        node.set_local_state(b"state")
         self.now = 0
+        node.start(self.now)
         return node
 
     def packet(self, random: Random) -> None:
@@ -222,26 +229,48 @@ class Targets:
 
     def whole_node(self, random: Random) -> None:
         self.cases_of_node += 1
-        if self.cases_of_node % 2000 == 0:
+        if self.cases_of_node % 1000 == 0:
             self.node = self.fresh_node()
         node = self.node
         if random.random() < 0.8:
-            node.receive([(wrapped(random, mutated(random, self.packets)), *SOURCE)], self.now)
+            packet = wrapped(random, mutated(random, self.packets))
+            node.receive([(self.seal_for_node(random, packet), *SOURCE)], self.now)
         else:
             stream = node.accept_stream(*SOURCE, self.now)
-            node.stream_received(stream, mutated(random, self.streams), self.now)
-            node.stream_ended(stream, self.now)
+            self.feed_node(random, stream)
         if random.random() < 0.3:
             self.now += random.choice((1_000_000, 200_000_000, 1_000_000_000))
             node.tick(self.now)
-        self.drain(node)
+        self.drain(random)
 
-    def drain(self, node: Swim) -> None:
+    def seal_for_node(self, random: Random, packet: bytes) -> bytes:
+        """The packet as the node expects it: sealed if it has a key."""
+        if self.envelope is self.plain:
+            return packet
+        return b"\x01" + random.randbytes(12) + packet[:65000] + bytes(16)
+
+    def feed_node(self, random: Random, stream: int) -> None:
+        """What a peer might write on a stream of the node."""
+        data = mutated(random, self.streams)
+        if self.envelope is self.sealed and data:
+            data = encode_stream(self.numbered, data)
+        self.node.stream_received(stream, data, self.now)
+        self.node.stream_ended(stream, self.now)
+
+    def drain(self, random: Random) -> None:
+        """Take what the node puts out: all of it must be what a peer can read."""
+        node = self.node
         for packet, _, _ in node.transmits():
             require(len(packet) <= PACKET_BYTES_MAX, f"a packet of {len(packet)} bytes")
-            require(whole_message(self.plain.decode(packet)), "an own packet does not decode")
+            require(whole_message(self.envelope.decode(packet)), "an own packet does not decode")
         for command in node.commands():
-            if command[0] == "open":
+            if command[0] == "write":
+                written = StreamReader(self.envelope)
+                require(written.feed(command[2]) == "ready", "an own stream does not decode")
+            elif command[0] == "open" and random.random() < 0.7:
+                node.stream_opened(command[1], self.now)
+                self.feed_node(random, command[1])
+            elif command[0] == "open":
                 node.stream_failed(command[1], "refused", self.now)
         node.events()
         require(node.member_count <= 50, "more members than allowed")

@@ -2,7 +2,8 @@
 
 A test with real peers is a coroutine function without fixtures: it mostly waits, for pools on
 addresses of their own. At the first one all selected tests begin, as many as the machine bears;
-each is then reported in its turn. The `processes` marker says how many child processes it runs.
+each is then reported in its turn. The `cell` marker says how many child processes a test runs, and
+about how long when that is long: those begin first.
 """
 
 from __future__ import annotations
@@ -14,17 +15,20 @@ import shutil
 import subprocess
 from collections import deque
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 PEERS = Path(__file__).parent / "peers"
 BINARIES = [PEERS / "bin" / "memberlist-peer", PEERS / "bin" / "serf"]
-PROCESSES_AT_ONCE = 24
+PROCESSES_AT_ONCE = 30
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "processes(count): child processes the test runs at once")
+    config.addinivalue_line(
+        "markers", "cell(processes, seconds=10): what a test with real peers takes"
+    )
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -74,6 +78,20 @@ class Slots:
                 turn.set_result(None)
 
 
+@dataclass(frozen=True)
+class Cell:
+    """What a test takes from the machine; the seconds are an estimate."""
+
+    processes: int
+    seconds: float = 10.0
+
+
+def _cell(item: pytest.Item) -> Cell:
+    marker = item.get_closest_marker("cell")
+    assert marker is not None, f"{item.nodeid} does not say what it takes: mark it with cell"
+    return Cell(*marker.args, **marker.kwargs)
+
+
 class SideBySide:
     """Runs the coroutine tests of a session in one loop, which turns while a test is awaited."""
 
@@ -81,7 +99,8 @@ class SideBySide:
         self._runner = asyncio.Runner()
         self._loop = self._runner.get_loop()
         self._slots = Slots(PROCESSES_AT_ONCE)
-        self._tasks = {item.nodeid: self._loop.create_task(self._run(item)) for item in items}
+        longest_first = sorted(items, key=lambda item: -_cell(item).seconds)
+        self._tasks = {i.nodeid: self._loop.create_task(self._run(i)) for i in longest_first}
 
     def outcome(self, item: pytest.Function) -> None:
         """Wait for a test to end; raises what it raised."""
@@ -91,15 +110,13 @@ class SideBySide:
         self._runner.close()
 
     async def _run(self, item: pytest.Function) -> None:
-        marker = item.get_closest_marker("processes")
-        assert marker is not None, f"{item.nodeid} does not say how many processes it runs"
-        (count,) = marker.args
-        await self._slots.take(count)
+        processes = _cell(item).processes
+        await self._slots.take(processes)
         try:
             parameters = item.callspec.params if hasattr(item, "callspec") else {}
             await item.obj(**parameters)
         finally:
-            self._slots.give_back(count)
+            self._slots.give_back(processes)
 
 
 _RUNNING = pytest.StashKey[SideBySide]()

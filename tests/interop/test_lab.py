@@ -30,7 +30,7 @@ def test_the_bounds_are_the_protocols_own_examples() -> None:
     assert LAN.suspicion_min(100) == 8.0
 
 
-@pytest.mark.processes(3)
+@pytest.mark.cell(3)
 async def test_what_a_wait_missed_is_told_with_the_logs_of_all() -> None:
     with pytest.raises(AssertionError, match=r"go-1: not within 0\.1 s: joined") as caught:
         async with Pool(Shape(go=2, python=0)) as pool:
@@ -40,14 +40,14 @@ async def test_what_a_wait_missed_is_told_with_the_logs_of_all() -> None:
     assert "log of go-2" in logs
 
 
-@pytest.mark.processes(1)
+@pytest.mark.cell(1)
 async def test_a_command_that_fails_is_refused_in_the_librarys_words() -> None:
     async with Pool(Shape(go=1, python=0, keys=(bytes(16),))) as pool:
         with pytest.raises(Refused, match="removing the primary key is not allowed"):
             await pool.go[0].keyring("remove", bytes(16))
 
 
-@pytest.mark.processes(6)
+@pytest.mark.cell(6)
 async def test_go_nodes_tell_a_failed_member_from_one_that_left() -> None:
     async with Pool(Shape(go=6, python=0)) as pool:
         await pool.join_all()

@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 import signal
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from tests.interop import python_node
 from tests.interop.lab.child import Child, Event
 
 Flavour = Literal["go", "python"]
 
-INTEROP = Path(__file__).resolve().parents[1]
-PEERS = INTEROP / "peers" / "bin"
+PEERS = Path(__file__).resolve().parents[1] / "peers" / "bin"
 _COMMANDS: dict[Flavour, list[str]] = {
     "go": [str(PEERS / "memberlist-peer")],
-    "python": [sys.executable, str(INTEROP / "python_node.py")],
+    "python": [sys.executable, python_node.__file__],
 }
 _STARTED_WITHIN = 30.0
 _CLOSED_WITHIN = 10.0
@@ -34,17 +35,20 @@ class View:
 class Node(Child):
     """A node with the view of the pool that its own events add up to."""
 
-    def __init__(self, name: str, flavour: Flavour, config: dict[str, Any]) -> None:
+    def __init__(
+        self, name: str, flavour: Flavour, config: dict[str, Any], arguments: Sequence[str] = ()
+    ) -> None:
         super().__init__(name)
         self.flavour = flavour
         self.view: dict[str, View] = {}
         self.address = ""
-        self._config = {"name": name, **config}
+        self.config = config
+        self.arguments = arguments
 
     async def start(self) -> None:
         """Spawn the process and wait until its sockets are open."""
-        await self.spawn(_COMMANDS[self.flavour])
-        self.write(json.dumps(self._config).encode())
+        await self.spawn([*_COMMANDS[self.flavour], *self.arguments])
+        self.write(json.dumps(self.config).encode())
         started = await self.saw("started", _STARTED_WITHIN)
         host, port = started["address"], started["port"]
         self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType, TracebackType
@@ -11,7 +12,7 @@ from typing import Any, Literal, Self
 from tests.interop.lab.addresses import Network
 from tests.interop.lab.child import Event
 from tests.interop.lab.node import Flavour, Node
-from tests.interop.lab.timings import FAST, Timings
+from tests.interop.lab.timings import FAST, SCHEDULING, Timings
 
 PORT = 7946
 
@@ -37,8 +38,9 @@ class Shape:
 class Pool:
     """The nodes of a shape, started on entry and killed on exit.
 
-    They are named go-1, go-2, ..., python-1, ...; each starts with its name as metadata and
-    `state of NAME` as user state. An error that leaves the block carries everybody's log.
+    They are named go-1, go-2, ..., python-1, ...; each starts with its name as metadata,
+    `state of NAME` as user state and `ack of NAME` as ack payload. Every other Python node runs
+    on uvloop. An error that leaves the block carries everybody's log.
     """
 
     def __init__(self, shape: Shape) -> None:
@@ -46,6 +48,7 @@ class Pool:
         self.network = Network()
         self.go = [self._node("go", number) for number in range(1, shape.go + 1)]
         self.python = [self._node("python", number) for number in range(1, shape.python + 1)]
+        self.extra: list[Node] = []
 
     @property
     def nodes(self) -> list[Node]:
@@ -79,12 +82,33 @@ class Pool:
     ) -> None:
         await self._close(error)
 
-    async def join_all(self) -> None:
-        """Bring all together: half of the nodes through a Go node, half through a Python node."""
+    async def restart(self, node: Node) -> Node:
+        """A node of the same name, at the same address, in the place of one that has ended."""
+        await node.close()
+        reborn = Node(node.name, node.flavour, node.config, node.arguments)
+        nodes = self.go if node.flavour == "go" else self.python
+        nodes[nodes.index(node)] = reborn
+        await reborn.start()
+        return reborn
+
+    async def add(self, flavour: Flavour, name: str) -> Node:
+        """One more node, of any name, that belongs to no list but `extra`."""
+        self.extra.append(self._node(flavour, len(self.extra) + 51, name))
+        await self.extra[-1].start()
+        return self.extra[-1]
+
+    async def join_all(self, *, twice: bool = False) -> None:
+        """Bring all together: half of the nodes through a Go node, half through a Python node.
+
+        Now and then gossip misses a node of so many that join at once. The next push/pulls mend
+        that, but with LAN timers they are a minute away: `twice`, and all call a seed again.
+        """
         first, second = (self.go[:1] + self.python + self.go[1:])[:2]
         await second.join(first)
         others = [node for node in self.nodes if node not in (first, second)]
         await asyncio.gather(*(node.join((first, second)[i % 2]) for i, node in enumerate(others)))
+        if twice:
+            await asyncio.gather(*(node.join(first) for node in self.others(first)))
         await self.all_see(self.nodes)
 
     async def all_see(self, members: Iterable[Node], within: float | None = None) -> None:
@@ -132,6 +156,30 @@ class Pool:
         await asyncio.gather(*rest, return_exceptions=True)
         return done.pop().result()
 
+    async def none_sees(
+        self, *kinds: str, until: float, since: Mapping[Node, int] = MappingProxyType({})
+    ) -> None:
+        """Up to this monotonic time no node reports such an event; fails at the first that does."""
+
+        async def watch(node: Node) -> None:
+            def check() -> Event | None:
+                events = node.events[since.get(node, 0) :]
+                return next((event for event in events if event.kind in kinds), None)
+
+            seen = await node.until(f"one of {kinds}", forever, check)
+            raise AssertionError(f"{node.name} saw {seen.kind}: {seen.fields}")
+
+        forever = 2 * max(0.0, until - time.monotonic()) + SCHEDULING
+        watches = [asyncio.ensure_future(watch(node)) for node in self.nodes]
+        done, rest = await asyncio.wait(
+            watches, timeout=until - time.monotonic(), return_when=asyncio.FIRST_EXCEPTION
+        )
+        for wait in rest:
+            wait.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
+        for watched in done:
+            watched.result()
+
     def others(self, *absent: Node) -> list[Node]:
         return [node for node in self.nodes if node not in absent]
 
@@ -144,28 +192,32 @@ class Pool:
 
         await asyncio.gather(*(wait(node) for node in observers))
 
-    def _node(self, flavour: Flavour, number: int) -> Node:
-        name = f"{flavour}-{number}"
+    def _node(self, flavour: Flavour, number: int, name: str = "") -> Node:
+        name = name or f"{flavour}-{number}"
         if self.shape.family == "IPv6":
             place = {"bind": "::1", "port": 0}
         else:
             host = number if flavour == "go" else 100 + number
             place = {"bind": self.network.host(host), "port": PORT}
         config = {
+            "name": name,
             "profile": "lan",
             "keys": [key.hex() for key in self.shape.keys],
             "label": self.shape.label,
             "enable_compression": self.shape.compression,
             "meta": name.encode().hex(),
             "state": f"state of {name}".encode().hex(),
+            "ack_payload": f"ack of {name}".encode().hex(),
             **place,
             **self.shape.timings.settings(),
             **self.shape.more,
         }
-        return Node(name, flavour, config)
+        uvloop = flavour == "python" and number % 2 == 0
+        return Node(name, flavour, config, ["uvloop"] if uvloop else [])
 
     async def _close(self, error: BaseException | None) -> None:
-        await asyncio.gather(*(node.close() for node in self.nodes))
+        everybody = [*self.nodes, *self.extra]
+        await asyncio.gather(*(node.close() for node in everybody))
         self.network.close()
         if error is not None:
-            error.add_note("\n".join(node.report() for node in self.nodes))
+            error.add_note("\n".join(node.report() for node in everybody))

@@ -390,6 +390,34 @@ def test_a_stall_of_the_node_itself_is_charged_to_its_own_health() -> None:
     assert solo.swim.stats()["stalls"] == 1
 
 
+def stall(solo: Solo, duration: int) -> None:
+    """The process stands still; then its timer is late by that much."""
+    solo.now += duration
+    solo.swim.tick(solo.now)
+    solo.collect()
+
+
+def test_the_probe_in_hand_at_a_stall_says_nothing_about_its_target() -> None:
+    solo, target = silent_target()
+    stall(solo, 5 * SECOND)
+    assert solo.state(target.name) == "alive"
+    assert solo.swim.stats()["probes_failed"] == 0
+
+
+def test_a_suspicion_that_ran_out_in_a_stall_waits_for_what_is_in_the_socket() -> None:
+    solo = Solo.start()
+    peer = solo.member("peer")
+    for refutes in (True, False):
+        solo.hear(wire.suspect(b"peer", solo.incarnation(b"peer"), b"x"))
+        stall(solo, 20 * SECOND)
+        assert solo.state(b"peer") == "suspect"
+        if refutes:
+            solo.hear(peer.alive(2), source=peer)
+            assert solo.state(b"peer") == "alive"
+    solo.run_for(PROBE_INTERVAL)
+    assert solo.state(b"peer") == "dead"
+
+
 def test_after_a_stall_missed_periods_are_skipped_not_made_up() -> None:
     solo = Solo.start()
     solo.members(3)

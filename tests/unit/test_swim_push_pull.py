@@ -277,6 +277,14 @@ def test_delegate_versions_that_do_not_fit_stop_the_whole_merge() -> None:
     assert solo.swim.member_count == 1
 
 
+def test_only_the_living_narrow_the_range_of_versions() -> None:
+    solo = Solo.start()
+    good = solo.puppet("good")
+    relic = solo.puppet("relic", vsn=bytes((1, 1, 1, 0, 0, 0)))
+    merge(solo, good.entry(), relic.entry(wire.STATE_DEAD))
+    assert solo.state(b"good") == "alive"
+
+
 def test_a_join_reports_versions_that_do_not_fit() -> None:
     solo = Solo.start()
     strange = Puppet(b"strange", bytes((10, 7, 0, 1)), vsn=bytes((3, 5, 3, 0, 0, 0)))
@@ -330,6 +338,15 @@ def test_only_the_living_are_chosen() -> None:
         solo.hear(wire.dead(name, 1, name if number else b"x"))
     solo.run_for(6 * INTERVAL)
     assert {stream.ip for stream in solo.dialled} == {alive.ip}
+
+
+def test_a_suspect_is_not_chosen() -> None:
+    solo = Solo.start(disable_tcp_pings=1, suspicion_mult=300)
+    solo.member("peer")
+    solo.hear(wire.suspect(b"peer", 1, b"x"))
+    solo.run_for(5 * INTERVAL)
+    assert solo.state(b"peer") == "suspect"
+    assert not solo.dialled
 
 
 def test_an_interval_of_nought_turns_it_off() -> None:

@@ -33,9 +33,6 @@ from gossip.events import (
 
 E = TypeVar("E")
 
-# What waits beside the change of a member's status, not in its place.
-_OWN_KEYS: dict[type, str] = {MemberUpdated: "update", SuspicionConfirmed: "confirmed"}
-
 _Droppable = MessageReceived | StateReceived | PingCompleted
 
 
@@ -44,7 +41,7 @@ class Subscription(Generic[E]):
 
     The first item is a `MembersSnapshot`. Membership events are never lost: while they wait, the
     newest about a member replaces an older one (a join that waits stays a join, with the newest
-    state of the member; an update and a confirmation wait beside it). Of messages, states and ping
+    state of the member; an update, and each accuser's confirmation, wait beside it). Of messages, states and ping
     results the oldest are dropped when too many wait; then `EventsLost` says how many, and a fresh
     `MembersSnapshot` follows. Both come whatever types were asked for.
 
@@ -172,8 +169,9 @@ def _key(event: Event) -> Hashable:
         return ("conflict", event.existing.name, event.address)
     member = getattr(event, "member", None)
     name = None if member is None else member.name
-    kind = _OWN_KEYS.get(type(event), "life")
-    return (kind, name)
+    if isinstance(event, SuspicionConfirmed):
+        return ("confirmed", name, event.by)
+    return ("update" if isinstance(event, MemberUpdated) else "life", name)
 
 
 class Hub:

@@ -89,15 +89,17 @@ async def test_an_update_does_not_take_the_place_of_another_fact() -> None:
     ]
 
 
-async def test_a_confirmation_waits_beside_the_suspicion_the_newest_one_only() -> None:
+async def test_the_confirmation_of_each_accuser_waits_beside_the_suspicion() -> None:
     node = Node()
     subscription = node.hub.subscribe(())
     node.hub.publish(gossip.MemberSuspected(member("b"), "c"))
     node.hub.publish(gossip.SuspicionConfirmed(member("b"), "d"))
     node.hub.publish(gossip.SuspicionConfirmed(member("b"), "e"))
+    node.hub.publish(gossip.SuspicionConfirmed(member("b", incarnation=2), "d"))
     assert (await node.taken(subscription))[1:] == [
         gossip.MemberSuspected(member("b"), "c"),
         gossip.SuspicionConfirmed(member("b"), "e"),
+        gossip.SuspicionConfirmed(member("b", incarnation=2), "d"),
     ]
 
 

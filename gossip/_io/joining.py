@@ -53,7 +53,7 @@ class Joiner:
         finally:
             for task in tasks:
                 task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
         return JoinReport(tuple(each.report() for each in progress))
 
     async def keep_trying(self, seeds: Sequence[str], interval: float) -> None:

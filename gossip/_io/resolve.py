@@ -46,12 +46,18 @@ async def resolve(seed: Seed) -> list[Address]:
         return [Address(str(ipaddress.ip_address(seed.host)), seed.port)]
     except ValueError:
         pass
-    loop = asyncio.get_running_loop()
     try:
-        found = await loop.getaddrinfo(seed.host, seed.port, type=socket.SOCK_STREAM)
+        found = await lookup(seed.host)
     except socket.gaierror as error:
         raise SeedError(f"{seed.host} cannot be resolved: {error.strerror}") from None
     except (OSError, UnicodeError, ValueError) as error:
         raise SeedError(f"{seed.host} cannot be resolved: {error}") from None
-    hosts = dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in found)
+    hosts = dict.fromkeys(ip.partition("%")[0] for ip in found)
     return [Address(host, seed.port) for host in hosts]
+
+
+async def lookup(host: str) -> list[str]:
+    """What the system's resolver says, asked in another thread."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return [str(entry[4][0]) for entry in found]

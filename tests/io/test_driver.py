@@ -1,0 +1,287 @@
+"""The driver: refused packets, full sockets, bad streams, forks, foreign loops, the log."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import socket
+import threading
+from typing import Any
+
+import pytest
+
+import gossip
+from gossip._core import Swim, encode_message
+from gossip._io.rates import Bucket, Recent
+from gossip._udp import BLOCKED, WAITING, Endpoint
+
+from .nodes import QUICK, alive, next_of, node, stranger
+
+
+async def test_a_destination_the_system_refuses_does_not_delay_the_others() -> None:
+    """EACCES for the broadcast address, EAFNOSUPPORT for IPv6 on an IPv4 socket."""
+    async with node("a", **QUICK) as a, node("b", a, **QUICK) as b:
+        events = a.events()
+        with stranger() as bare:
+            bare.sendto(alive("broad", "255.255.255.255", 9), a.address)
+            bare.sendto(alive("six", "2001:db8::1", 9), a.address)
+            await next_of(events, gossip.MemberJoined, member="six")
+            with pytest.raises(gossip.TimeoutExpired):
+                await a.ping("broad")
+            with pytest.raises(gossip.TimeoutExpired):
+                await a.ping("six")
+            assert 0 < await a.ping("b") < 1
+            # A refused ping takes the write-error path of the probe, and the node fails.
+            for _ in range(2):
+                failed = await next_of(events, gossip.MemberFailed)
+                assert failed.member.name in ("broad", "six")
+        errors = a.stats().send_errors
+        assert errors["EACCES"] > 0
+        assert errors["EAFNOSUPPORT"] > 0
+        assert {m.name for m in a.members() if m.status == "alive"} == {"a", b.name}
+
+
+def make_core(port: int) -> Swim:
+    core = Swim(gossip.Config().settings(), name=b"x", address=b"\x7f\0\0\x01", port=port, seed=1)
+    core.start(0)
+    return core
+
+
+def test_more_than_one_system_call_takes_is_sent_at_once_and_in_order() -> None:
+    with stranger() as mine, stranger() as peer:
+        core = make_core(1)
+        core.receive([(alive("p", *peer.getsockname()), b"\x7f\0\0\x01", 1)], 0)
+        endpoint = Endpoint(mine.fileno(), False, core)
+        for number in range(40):
+            core.send(b"p", b"%02d" % number, False, 0)
+        assert endpoint.flush() == WAITING, "the answers to the requests"
+        assert endpoint.stats()["packets_sent"] == 40
+        received = [peer.recv(2000)[-2:] for _ in range(40)]
+        assert [int(each) for each in received] == list(range(40))
+
+
+def test_a_full_socket_keeps_the_rest_and_sends_it_later() -> None:
+    """A TCP socket stands for a full UDP socket: it takes any address and says EAGAIN when full."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        full = socket.create_connection(server.getsockname())
+        served, _ = server.accept()
+    with full, served:
+        full.setblocking(False)
+        filler = bytes(1 << 20)
+        sent = 0
+        try:
+            while True:
+                sent += full.send(filler)
+        except BlockingIOError:
+            pass
+        core = make_core(1)
+        core.receive([(alive("p", "127.0.0.1", 9), b"\x7f\0\0\x01", 1)], 0)
+        core.send(b"p", b"waits", False, 0)
+        core.events()
+        endpoint = Endpoint(full.fileno(), False, core)
+        assert endpoint.flush() == BLOCKED
+        assert endpoint.stats()["packets_sent"] == 0
+        served.settimeout(10)
+        while sent:
+            sent -= len(served.recv(1 << 20))
+        assert endpoint.flush() == 0
+        assert endpoint.stats()["packets_sent"] == 1
+        assert served.recv(2000)[-5:] == b"waits"
+
+
+def test_a_detached_endpoint_does_nothing() -> None:
+    core = make_core(1)
+    endpoint = Endpoint(0, False, core)
+    endpoint.detach()
+    assert endpoint.on_readable() == endpoint.tick() == endpoint.flush() == 0
+
+
+async def test_a_flood_of_garbage_is_counted_and_the_node_goes_on() -> None:
+    async with node("a") as a, node("b", a) as b:
+        with stranger() as bare:
+            for _ in range(200):
+                bare.sendto(os.urandom(100), a.address)
+            bare.sendto(b"", a.address)
+            assert 0 < await b.ping("a") < 1
+        stats = a.stats()
+        assert stats.packets_received > 200
+        assert sum(stats.dropped.values()) > 100
+        assert {member.name for member in a.members()} == {"a", "b"}
+
+
+async def test_a_bad_stream_dies_alone() -> None:
+    async with node("a", tcp_timeout=0.3) as a, node("b") as b:
+        reader, writer = await asyncio.open_connection(*a.address)
+        slow_reader, slow_writer = await asyncio.open_connection(*a.address)
+        slow_writer.write(b"\x06")
+        writer.write(b"\xff" * 100)
+        assert (await b.join(str(a.address))).reached == 1
+        assert await reader.read() == b""
+        assert await slow_reader.read() == b""
+        for each in (writer, slow_writer):
+            each.close()
+            await each.wait_closed()
+        assert a.stats().core["streams_failed"] == 2
+
+
+async def test_a_peer_that_does_not_read_its_reply_is_cut_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The reply is larger than all buffers between: the writer is held up, and then let go."""
+    monkeypatch.setattr("gossip._io.bounds.LINGER_SECONDS", 0.1)
+    size = 15_000_000
+    async with node("a", enable_compression=False) as a, node("b", a) as b:
+        a.set_local_state(os.urandom(size))
+        with socket.socket() as greedy:
+            greedy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            greedy.setblocking(False)
+            loop = asyncio.get_running_loop()
+            await loop.sock_connect(greedy, a.address)
+            header = {"Nodes": 0, "UserStateLen": 0, "Join": False}
+            await loop.sock_sendall(greedy, encode_message("pushPull", header))
+            received = len(await loop.sock_recv(greedy, 1))
+            assert (await b.join(str(a.address))).reached == 1
+            assert a._driver is not None
+            while a._driver._streams._connections:
+                await b.ping("a")
+            while piece := await loop.sock_recv(greedy, 1 << 20):
+                received += len(piece)
+            assert received < size
+
+
+async def test_another_thread_and_another_loop_are_refused() -> None:
+    async with node("a") as a:
+        caught: list[BaseException] = []
+
+        def elsewhere() -> None:
+            for call in (a.members, lambda: asyncio.run(a.join("127.0.0.1:1"))):
+                try:
+                    call()
+                except gossip.WrongLoopError as error:
+                    caught.append(error)
+
+        thread = threading.Thread(target=elsewhere)
+        thread.start()
+        await asyncio.to_thread(thread.join)
+        assert len(caught) == 2
+        assert "run_coroutine_threadsafe" in str(caught[0])
+
+
+async def test_a_forked_child_is_refused_and_stays_silent() -> None:
+    async with node("a") as a, node("b", a) as b:
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.write(writing, _in_child(a).encode())
+            os._exit(0)
+        os.close(writing)
+        said = await asyncio.to_thread(_read_all, reading)
+        os.waitpid(child, 0)
+        assert said == "members ForkedError; ping ForkedError; close ForkedError; reader 0"
+        assert 0 < await b.ping("a") < 1
+        assert 0 < await a.ping("b") < 1
+
+
+def _in_child(node_: gossip.Memberlist) -> str:
+    said = []
+    for name, call in (
+        ("members", node_.members),
+        ("ping", lambda: _step(node_.ping("b"))),
+        ("close", lambda: _step(node_.close())),
+    ):
+        try:
+            call()
+            said.append(f"{name} worked")
+        except Exception as error:
+            said.append(f"{name} {type(error).__name__}")
+    driver = node_._driver
+    assert driver is not None
+    return "; ".join([*said, f"reader {driver.endpoint.on_readable()}"])
+
+
+def _step(coroutine: Any) -> None:
+    """Runs a coroutine up to its first wait; there is no loop in the child."""
+    try:
+        coroutine.send(None)
+    finally:
+        coroutine.close()
+
+
+def _read_all(descriptor: int) -> str:
+    with os.fdopen(descriptor) as pipe:
+        return pipe.read()
+
+
+async def test_each_change_is_one_line_with_its_cause(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "gossip")
+    async with node("a", **QUICK) as a:
+        events = a.events()
+        b = await node("b", a, **QUICK).start()
+        place = b.address
+        await b.close()
+        await next_of(events, gossip.MemberFailed)
+        async with node("c", a, **QUICK) as c:
+            await c.update_meta(b"new")
+        await next_of(events, gossip.MemberLeft)
+    lines = [each.getMessage() for each in caplog.records if each.getMessage().startswith("a: ")]
+    assert lines[:4] == [
+        f"a: a joined, at {a_place(lines)}",
+        f"a: started at {a_place(lines)}",
+        f"a: b joined, at {place}",
+        "a: b is suspected by a",
+    ]
+    assert lines[4].startswith("a: b failed: suspected by a 0.1 s ago, confirmed by 0 more")
+    assert lines[6:8] == ["a: c changed its metadata", "a: c left"]
+    record = next(each for each in caplog.records if "failed" in each.getMessage())
+    assert (record.levelno, record.gossip_event) == (logging.WARNING, "failed")  # type: ignore
+
+
+def a_place(lines: list[str]) -> str:
+    return lines[1].removeprefix("a: started at ")
+
+
+async def test_a_peer_cannot_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "gossip")
+    async with node("a", **QUICK) as a:
+        events = a.events(gossip.MemberJoined)
+        with stranger() as bare:
+            for number in range(300):
+                bare.sendto(alive(f"n{number}", "127.0.0.1", 9), a.address)
+                if number % 16 == 0:
+                    await asyncio.sleep(0)
+            await next_of(events, gossip.MemberJoined, member="n299")
+        written = [each for each in caplog.records if "joined, at" in each.getMessage()]
+        assert 50 <= len(written) < 100
+        assert a.stats().log_lines_suppressed == 301 - len(written)
+
+
+def test_a_bucket_gives_a_burst_and_then_a_rate() -> None:
+    bucket = Bucket(3, 2.0)
+    assert [bucket.take(10.0) for _ in range(5)] == [True, True, True, False, False]
+    assert bucket.take_refused() == 2
+    assert bucket.take_refused() == 0
+    assert [bucket.take(10.5), bucket.take(10.5)] == [True, False]
+    assert [bucket.take(100.0) for _ in range(4)] == [True, True, True, False]
+
+
+def test_the_recent_is_remembered_for_its_interval_and_number() -> None:
+    recent = Recent(60.0, 2)
+    assert recent.first("a", 0.0)
+    assert not recent.first("a", 59.0)
+    assert recent.first("a", 60.0)
+    assert recent.first("b", 60.0)
+    assert recent.first("c", 60.0)
+    assert recent.first("a", 61.0), "only two are remembered"
+    assert not recent.first("c", 61.0)
+
+
+async def test_send_errors_are_named_as_the_system_names_them() -> None:
+    async with node("a") as a:
+        with stranger() as bare:
+            bare.sendto(alive("far", "255.255.255.255", 9), a.address)
+            events = a.events(gossip.MemberJoined)
+            await next_of(events, gossip.MemberJoined, member="far")
+        await a.send("far", b"x")
+        assert a.stats().send_errors == {errno.errorcode[errno.EACCES]: 1}

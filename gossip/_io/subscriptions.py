@@ -41,9 +41,9 @@ class Subscription(Generic[E]):
 
     The first item is a `MembersSnapshot`. Membership events are never lost: while they wait, the
     newest about a member replaces an older one (a join that waits stays a join, with the newest
-    state of the member; an update, and each accuser's confirmation, wait beside it). Of messages, states and ping
-    results the oldest are dropped when too many wait; then `EventsLost` says how many, and a fresh
-    `MembersSnapshot` follows. Both come whatever types were asked for.
+    state of the member; an update, and the confirmation of each accuser, wait beside it). Of
+    messages, states and ping results the oldest are dropped when too many wait; then `EventsLost`
+    says how many, and a fresh `MembersSnapshot` follows. Both come whatever types were asked for.
 
     The iteration ends when the node is closed and everything that waited was taken, or by
     `close()`. One task at a time may wait.

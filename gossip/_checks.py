@@ -141,6 +141,8 @@ def name_problem(name: object, rule: str = "any") -> str | None:
         return f"must be a text that UTF-8 can carry, not {name!r}"
     if not 1 <= length <= NAME_BYTES_MAX:
         return f"must be 1 to {NAME_BYTES_MAX} bytes long, not {length}"
+    if any(letter < " " or letter == "\x7f" for letter in name):
+        return f"must be without control characters, not {name!r}"
     if rule == "serf" and not _SERF_NAME.fullmatch(name):
         return "must be 1 to 128 letters, digits, dashes and dots, as name_rule='serf' asks"
     return None

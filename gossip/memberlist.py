@@ -8,6 +8,7 @@ import errno
 import logging
 import os
 import socket
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from types import MappingProxyType, TracebackType
@@ -19,12 +20,13 @@ from gossip._io.joining import Joiner
 from gossip._io.keys import find_keys
 from gossip._io.requests import within
 from gossip._io.subscriptions import Subscription
+from gossip._io.translate import STATES
 from gossip._udp import interface_addresses
 from gossip.config import AcceptMember, Config, Tuning
 from gossip.errors import ArgumentError, GossipError, StateError
 from gossip.events import Event
 from gossip.keyring import Keyring
-from gossip.members import Address, Member, Status, encode_name
+from gossip.members import Address, Member, encode_name
 from gossip.reports import JoinReport, Stats
 
 _log = logging.getLogger("gossip")
@@ -266,10 +268,10 @@ class Memberlist:
         """Counters since the start, and a few present values."""
         driver = self._running()
         core, udp = driver.core.stats(), driver.endpoint.stats()
-        statuses = [member.status for member in driver.members()]
+        states = Counter(row[5] for row in driver.core.members())
         prefix = "dropped_"
         return Stats(
-            members=MappingProxyType({str(each): statuses.count(each) for each in Status}),
+            members=MappingProxyType({str(each): states[state] for each, state in STATES.items()}),
             health_score=driver.core.health_score,
             encrypted=self._keyring.primary is not None and self._config.gossip_verify_outgoing,
             packets_received=udp["packets_received"],

@@ -71,7 +71,7 @@ class JoinReport:
 class Stats:
     """Counters of one node since it started, and a few present values.
 
-    members: rows of the member table by status, this node included.
+    members: rows of the member table by status (alive, suspect, failed, left), this node included.
     health_score: 0 is healthy; each step lengthens this node's probe interval (protocol §17).
     encrypted: whether packets are sealed.
     packets_received, packets_sent, bytes_received, bytes_sent: UDP, as handed over by the system.

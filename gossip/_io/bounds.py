@@ -20,6 +20,9 @@ WRITE_PIECE_BYTES: Final = 256 << 10
 LINGER_SECONDS: Final = 2.0
 """How long a finished stream may take to send its last bytes and to be closed by the peer."""
 
+LINGERING_MAX: Final = 128
+"""Finished streams that may take that time at once; further ones are closed without it."""
+
 JOINS_AT_ONCE: Final = 8
 """Addresses called at the same time during one join."""
 

@@ -115,7 +115,7 @@ class Connection(asyncio.Protocol):
         To close while its own bytes still come in would reset the connection under our reply, so
         only the sending side is closed, and the rest when the peer closes or the time is up.
         """
-        if self._inbound and transport.can_write_eof():
+        if self._inbound and transport.can_write_eof() and self._streams.may_linger(self):
             transport.write_eof()
         else:
             transport.close()
@@ -134,6 +134,7 @@ class Streams:
         self._connections: set[Connection] = set()
         self._by_stream: dict[int, Connection] = {}
         self._dialling: dict[int, asyncio.Task[None]] = {}
+        self._lingering: set[Connection] = set()
         self._empty: asyncio.Future[None] | None = None
         self._closed = False
 
@@ -194,6 +195,13 @@ class Streams:
             self._by_stream[stream] = connection
             self._pump()
 
+    def may_linger(self, connection: Connection) -> bool:
+        """Whether a finished stream may wait for its peer: only so many at once, who would hold
+        descriptors that the core no longer counts."""
+        if len(self._lingering) < bounds.LINGERING_MAX:
+            self._lingering.add(connection)
+        return connection in self._lingering
+
     def received(self, connection: Connection, data: bytes) -> None:
         if connection.stream is not None and not self._closed:
             self._core.stream_received(connection.stream, data, time.monotonic_ns())
@@ -206,6 +214,7 @@ class Streams:
 
     def lost(self, connection: Connection, error: Exception | None) -> None:
         self._connections.discard(connection)
+        self._lingering.discard(connection)
         if self._empty is not None and not self._connections and not self._empty.done():
             self._empty.set_result(None)
         if connection.stream is None or self._by_stream.pop(connection.stream, None) is None:

@@ -86,6 +86,7 @@ BROKEN: list[tuple[str, Any]] = [
     ("name", "x" * 256),
     ("name", b"bytes"),
     ("name", "\ud800"),
+    ("name", "web\n1"),
     ("seeds", "10.0.0.1"),
     ("seeds", ["/10.0.0.1"]),
     ("seeds", [""]),

@@ -8,6 +8,7 @@ import logging
 import os
 import socket
 import threading
+import warnings
 from typing import Any
 
 import pytest
@@ -126,6 +127,22 @@ async def test_a_bad_stream_dies_alone() -> None:
         assert a.stats().core["streams_failed"] == 2
 
 
+async def test_only_so_many_finished_streams_may_wait_for_their_peers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gossip._io.bounds.LINGERING_MAX", 2)
+    async with node("a") as a:
+        opened = [await asyncio.open_connection(*a.address) for _ in range(4)]
+        for reader, writer in opened:
+            writer.write(b"\xff")
+            assert await reader.read() == b""
+        assert a._driver is not None
+        assert len(a._driver._streams._connections) == 2
+        for _, writer in opened:
+            writer.close()
+            await writer.wait_closed()
+
+
 async def test_a_peer_that_does_not_read_its_reply_is_cut_off(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -172,7 +189,10 @@ async def test_another_thread_and_another_loop_are_refused() -> None:
 async def test_a_forked_child_is_refused_and_stays_silent() -> None:
     async with node("a") as a, node("b", a) as b:
         reading, writing = os.pipe()
-        child = os.fork()
+        with warnings.catch_warnings():
+            # Newer Pythons warn of forks beside threads; this child only asks and exits.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            child = os.fork()
         if child == 0:
             os.write(writing, _in_child(a).encode())
             os._exit(0)

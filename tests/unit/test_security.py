@@ -7,6 +7,7 @@ window) is written down in docs/protocol/deviations.md; here stands what must ho
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -454,3 +455,26 @@ def test_a_bad_padding_of_version_nought_is_refused() -> None:
         solo.hear_packet(b"\0" + nonce + sealed)
     assert not solo.events_of("message")
     assert solo.dropped("padding") == 3
+
+
+def test_the_answer_to_a_request_survives_a_flood_of_events() -> None:
+    """Nobody takes the events; whoever waits for an answer must get it all the same."""
+    solo = Solo.start(ask_accept_member=1)
+    flood = wire.compound([wire.user(b"x")] * 255)
+    source = (bytes((192, 0, 2, 1)), 4242)
+    solo.swim.receive([(flood, *source)] * 1100, solo.now)
+    solo.swim.receive([(stranger(b"peer").alive(), *source)], solo.now)
+    request = solo.swim.leave(solo.now)
+    events = solo.swim.events()
+    assert events[-1][0] == "lost"
+    assert ("done", request, None, 0) in events
+    assert [event[1][0] for event in events if event[0] == "asked"] == [b"peer"]
+
+
+@pytest.mark.parametrize("kind", [wire.suspect, wire.dead])
+def test_an_accuser_cannot_write_lines_into_a_log(kind: Callable[..., bytes]) -> None:
+    solo = Solo.start()
+    solo.member("peer")
+    solo.hear(kind(b"peer", 1, b"x\nERROR: all is lost"))
+    assert solo.state(b"peer") == "alive"
+    assert solo.dropped("name") == 1

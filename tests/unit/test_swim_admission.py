@@ -288,3 +288,30 @@ def test_the_two_forms_of_one_ipv4_address_are_a_conflict() -> None:
     solo.hear(peer.alive(2, addr=bytes(10) + b"\xff\xff" + peer.ip))
     assert solo.kinds()[-1] == "conflict"
     assert solo.row(b"peer")[1] == peer.ip
+
+
+# Claims about this node itself.
+
+
+def test_an_alive_about_ourselves_from_a_foreign_network_is_dropped() -> None:
+    solo = Solo.start(cidrs=INSIDE)
+    own = stranger(b"self", "10.0.0.1")
+    solo.hear(own.alive(7), source=stranger(b"x", "192.0.2.1"))
+    assert (solo.incarnation(), solo.dropped("cidr")) == (1, 1)
+    solo.hear(own.alive(7), source=stranger(b"x"))
+    assert solo.incarnation() == 8
+
+
+def test_an_alive_about_ourselves_with_absurd_versions_is_ignored() -> None:
+    solo = Solo.start()
+    own = stranger(b"self", "10.0.0.1")
+    for vsn in (b"\0\5\2\0\0\0", b"\1\0\2\0\0\0", b"\3\2\2\0\0\0"):
+        solo.hear(own.alive(7, vsn=vsn))
+    assert (solo.incarnation(), solo.dropped("vsn")) == (1, 3)
+
+
+def test_another_node_of_our_name_without_a_usable_address_is_no_conflict() -> None:
+    solo = Solo.start()
+    solo.hear(stranger(b"self").alive(addr=b"\1\2\3"))
+    assert not solo.events_of("conflict")
+    assert solo.dropped("address") == 1

@@ -1,11 +1,6 @@
 # gossip.pxi: filling packets. Every directed message carries what the queues want to spread, and
 # the gossip round sends packets that carry nothing else. Budgets: protocol §13.
 
-cdef enum:
-    COMPOUND_HEADER_BYTES = 2
-    COMPOUND_PART_BYTES = 2
-    USER_PART_BYTES = 3              # the length of the part and the user message's type byte
-
 
 cdef void pack_message(pack_t* pack, int prefix, slice_t payload) noexcept nogil:
     """Appends one message to the pack; a prefix of -1 means none."""
@@ -150,8 +145,7 @@ cdef void gossip_round(swim_t* s) noexcept nogil:
         row = row_at(s, chosen[i])
         identity_addr_t(row.identity, &to)
         pack_clear(s.pack)
-        collect(s, s.settings.udp_buffer_size - COMPOUND_HEADER_BYTES
-                - packet_overhead(&s.envelope, True))
+        collect(s, gossip_room(s))
         if s.pack.count == 0:
             return
         s.stats[STAT_GOSSIPS] += 1

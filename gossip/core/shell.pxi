@@ -359,8 +359,7 @@ cdef class Swim:
     @property
     def broadcast_limit(self):
         """The largest payload of `broadcast` that a gossip packet can carry, in bytes."""
-        return (self.swim.settings.udp_buffer_size - COMPOUND_HEADER_BYTES - USER_PART_BYTES
-                - packet_overhead(&self.swim.envelope, True))
+        return gossip_room(self.swim) - USER_PART_BYTES
 
     def admit(self, bytes name, bint allowed, int64_t now):
         admit(self._at(now), view(name), allowed)

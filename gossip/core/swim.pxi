@@ -9,6 +9,9 @@ cdef enum:
     QUEUE_USER = 1                 # behind it: three more orders for the Serf layer
     QUEUES = 5
     CONFLICTS_REMEMBERED = 64
+    COMPOUND_HEADER_BYTES = 2      # budgets of packets: protocol §13
+    COMPOUND_PART_BYTES = 2
+    USER_PART_BYTES = 3            # the length of the part and the user message's type byte
     PROTOCOL_TCP_PING = 3          # the maximum from which a node can do each of these
     PROTOCOL_NACK = 4
     PROTOCOL_CRC = 5
@@ -311,11 +314,26 @@ cdef inline uint32_t transmit_limit(swim_t* s) noexcept nogil:
     return <uint32_t>retransmit_limit(s.settings.retransmit_mult, s.table.order_count)
 
 
+cdef inline int64_t gossip_room(swim_t* s) noexcept nogil:
+    """Bytes for the parts of a packet of the gossip round; protocol §13."""
+    return (s.settings.udp_buffer_size - COMPOUND_HEADER_BYTES
+            - packet_overhead(&s.envelope, True))
+
+
 cdef void queue_claim(swim_t* s, slice_t name, writer_t* message,
                       uint32_t notify) noexcept nogil:
-    """Queues an encoded claim under `name`: it takes the place of an older one of that name."""
-    if not message.full:
-        queue_add(&s.queues[QUEUE_MEMBERSHIP], name, 0, writer_slice(message), notify)
+    """Queues an encoded claim under `name`: it takes the place of an older one of that name.
+
+    One that no gossip packet can carry is counted, and whoever waits for it is told.
+    """
+    cdef const char* error = b"it does not fit a gossip packet; raise udp_buffer_size"
+    cdef int64_t room = gossip_room(s) - COMPOUND_PART_BYTES
+    if (message.full or <int64_t>writer_len(message) > room or not queue_add(
+            &s.queues[QUEUE_MEMBERSHIP], name, 0, writer_slice(message), notify)):
+        drop(s, DROP_OUT_FULL)
+        tell_done(s, notify, error, strlen(error), 0)
+        if notify == s.leave_request:
+            s.leave_request = 0
 
 
 cdef slot_t* new_packet(swim_t* s, const addr_t* to, uint32_t bytes) noexcept nogil:

@@ -170,3 +170,20 @@ def test_an_alive_about_us_at_the_end_of_the_numbers_is_no_reason_to_follow() ->
     solo.hear(wire.alive(b"self", bytes((10, 0, 0, 1)), 7946, top))
     assert solo.incarnation() == 1
     assert solo.dropped("incarnation_jump") == 1
+
+
+@pytest.mark.parametrize("keys", [[], [KEY]])
+def test_an_update_that_fits_no_packet_says_so_and_one_that_fits_is_spread(
+    keys: list[bytes],
+) -> None:
+    """Between the two there is no size that waits for ever."""
+    solo = Solo.start(udp_buffer_size=508, keys=keys, gossip_verify_incoming=0)
+    solo.member("peer")
+    said = []
+    for size in range(380, 513):
+        request = solo.swim.update_meta(bytes(size), solo.now)
+        solo.run_for(3 * SECOND)
+        said.append(answer(solo, request)[0])
+    refused = next(number for number, error in enumerate(said) if error is not None)
+    assert set(said[:refused]) == {None}
+    assert all("udp_buffer_size" in str(error) for error in said[refused:])

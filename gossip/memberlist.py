@@ -155,9 +155,7 @@ class Memberlist:
             self._retrying.cancel()
         await driver.close()
         if self._retrying is not None:
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._retrying
-            self._retrying = None
+            await asyncio.wait([self._retrying])
 
     async def __aenter__(self) -> Self:
         return await self.start()

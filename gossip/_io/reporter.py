@@ -33,6 +33,8 @@ class Reporter:
     def report(self, event: Event, now: float) -> None:
         """The line of an event about membership; other events have none."""
         match event:
+            case MemberJoined(member) if member.name == self._node:
+                pass  # its start was told
             case MemberJoined(member):
                 self.write(
                     logging.INFO, "joined", now, "%s joined, at %s", member.name, member.address

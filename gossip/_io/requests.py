@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-from gossip.errors import GossipError, RequestError, TimeoutExpired, UnknownMemberError
+from gossip.errors import (
+    ArgumentError,
+    GossipError,
+    RequestError,
+    TimeoutExpired,
+    UnknownMemberError,
+)
 
 
 class Requests:
@@ -45,6 +51,8 @@ def _error_of(text: str) -> GossipError:
         return UnknownMemberError("no member of that name is known")
     if text.startswith(("timed out", "no ack within")):
         return TimeoutExpired(text)
+    if "does not fit" in text:
+        return ArgumentError(text)
     return RequestError(text)
 
 

@@ -307,6 +307,8 @@ async def test_wrong_arguments_say_what_is_wrong() -> None:
             await a.ping("")
         with pytest.raises(gossip.ArgumentError, match="a payload is bytes, not str"):
             await a.send("a", "text")  # type: ignore[arg-type]
+        with pytest.raises(gossip.ArgumentError, match="send it reliably"):
+            await a.send("a", bytes(65_600))
         with pytest.raises(gossip.ArgumentError, match="at most"):
             a.broadcast(bytes(2000))
         a.broadcast(bytes(a.broadcast_limit))

@@ -7,6 +7,7 @@ import inspect
 import logging
 from collections.abc import Callable
 
+from gossip._io.reporter import printable
 from gossip.config import AcceptMember
 from gossip.members import Member
 
@@ -50,5 +51,6 @@ class Admission:
             verdict = self._accept_member(member)
             allowed = bool(await verdict if inspect.isawaitable(verdict) else verdict)
         except Exception:
-            _log.exception("accept_member raised about %s; it is refused", member.name)
+            name = printable(member.name)
+            _log.exception("accept_member raised about %s; it is refused", name)
         self._answer(member, allowed)

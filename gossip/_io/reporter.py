@@ -19,6 +19,16 @@ from gossip.events import (
 )
 
 
+def printable(text: str) -> str:
+    """What a peer chose, fit for one line of a log or an error: all else is escaped."""
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
+        for letter in text
+    )
+
+
 class Reporter:
     """Writes to the logger `gossip`; installs no handler. A peer cannot make it write much."""
 
@@ -88,5 +98,6 @@ class Reporter:
         if refused:
             text += " (%d more such lines were left out)"
             arguments += (refused,)
+        arguments = tuple(printable(each) if isinstance(each, str) else each for each in arguments)
         extra = {"gossip_node": self._node, "gossip_event": kind}
         self._log.log(level, "%s: " + text, self._node, *arguments, extra=extra)

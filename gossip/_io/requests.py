@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from gossip._io.reporter import printable
 from gossip.errors import (
     ArgumentError,
     GossipError,
@@ -35,7 +36,7 @@ class Requests:
         if error is None:
             future.set_result(value)
         else:
-            future.set_exception(_error_of(error))
+            future.set_exception(_error_of(printable(error)))
             future.exception()  # a caller that has gone away is no news for the loop's log
 
     def fail_all(self, error: GossipError) -> None:

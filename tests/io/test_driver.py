@@ -16,6 +16,7 @@ import pytest
 import gossip
 from gossip._core import Swim, encode_message
 from gossip._io.rates import Bucket, Recent
+from gossip._io.reporter import printable
 from gossip._udp import BLOCKED, WAITING, Endpoint
 
 from .nodes import QUICK, SECONDS_MAX, alive, next_of, node, stranger
@@ -270,6 +271,20 @@ async def test_a_peer_cannot_fill_the_log(caplog: pytest.LogCaptureFixture) -> N
         written = [each for each in caplog.records if "joined, at" in each.getMessage()]
         assert 50 <= len(written) < 100
         assert a.stats().log_lines_suppressed == 300 - len(written)
+
+
+async def test_what_a_peer_chose_cannot_break_a_line(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "gossip")
+    async with node("a") as a:
+        events = a.events(gossip.MemberJoined)
+        with stranger() as bare:
+            packet = alive("bad?", "127.0.0.1", 9).replace(b"bad?", b"bad\xff")
+            bare.sendto(packet, a.address)
+            joined = await next_of(events, gossip.MemberJoined)
+        assert joined.member.name == "bad\udcff"
+        assert a.member("bad\udcff") == joined.member
+    assert "a: bad\\udcff joined, at 127.0.0.1:9" in caplog.text
+    assert printable("one\nline\x1b[0m") == "one\\nline\\x1b[0m"
 
 
 def test_a_bucket_gives_a_burst_and_then_a_rate() -> None:

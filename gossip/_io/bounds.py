@@ -18,10 +18,10 @@ WRITE_PIECE_BYTES: Final = 256 << 10
 """What is handed to a transport at once; the rest waits until it has been taken."""
 
 LINGER_SECONDS: Final = 2.0
-"""How long a finished stream may take to send its last bytes and to be closed by the peer."""
+"""How long a stream that we have written to its end waits for the peer to close it."""
 
 LINGERING_MAX: Final = 128
-"""Finished streams that may take that time at once; further ones are closed without it."""
+"""Finished streams that may wait for their peers at once; further ones are closed without."""
 
 JOINS_AT_ONCE: Final = 8
 """Addresses called at the same time during one join."""

@@ -66,7 +66,7 @@ class Driver:
         self.hub = Hub(self.snapshot, config.event_buffer)
         self.reporter = Reporter(name)
         self.requests = Requests(self.loop)
-        self._streams = Streams(self.loop, self.core, self.pump)
+        self._streams = Streams(self.loop, self.core, self.pump, config.tcp_timeout)
         self._admission = (
             Admission(self.loop, config.accept_member, self._admit)
             if config.accept_member

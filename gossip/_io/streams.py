@@ -41,14 +41,16 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._unsent: deque[memoryview] = deque()
         self._paused = False
+        self._peer_ended = False
         self._ending = False
-        self._linger: asyncio.TimerHandle | None = None
+        self._deadline: asyncio.TimerHandle | None = None
 
     # What the loop calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports have its methods but not its class.
         self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(0)  # not paused: the system has it all
         self._streams.made(self, transport.get_extra_info("peername"))
 
     def data_received(self, data: bytes) -> None:
@@ -57,7 +59,8 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """Keeps the sending side open for a reply; closes when there is none to come."""
-        if self._ending:
+        self._peer_ended = True
+        if self._ending and not self._unsent and not self._paused:
             return False
         self._streams.ended(self)
         return True
@@ -70,8 +73,8 @@ class Connection(asyncio.Protocol):
         self._feed()
 
     def connection_lost(self, error: Exception | None) -> None:
-        if self._linger is not None:
-            self._linger.cancel()
+        if self._deadline is not None:
+            self._deadline.cancel()
         self._unsent.clear()
         self._streams.lost(self, error)
 
@@ -86,13 +89,22 @@ class Connection(asyncio.Protocol):
         if self._ending:
             return
         self._ending = True
-        loop = asyncio.get_running_loop()
-        self._linger = loop.call_later(bounds.LINGER_SECONDS, self.abort)
         self._feed()
+        if not (self._unsent or self._paused):
+            return
+        if self._inbound and not self._streams.may_linger(self):
+            self.abort()
+        else:
+            self._abort_after(self._streams.tcp_timeout)
 
     def abort(self) -> None:
         if self._transport is not None:
             self._transport.abort()
+
+    def _abort_after(self, seconds: float) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = asyncio.get_running_loop().call_later(seconds, self.abort)
 
     def _feed(self) -> None:
         transport = self._transport
@@ -106,27 +118,37 @@ class Connection(asyncio.Protocol):
             else:
                 self._unsent.popleft()
             transport.write(piece)
-        if self._ending and not self._unsent:
+        if self._ending and not self._unsent and not self._paused:
             self._finish(transport)
 
     def _finish(self, transport: asyncio.Transport) -> None:
-        """The last byte is handed over. A peer that dialled us shall see the end of our reply.
+        """The system has the last byte. A peer that dialled us shall see the end of our reply.
 
         To close while its own bytes still come in would reset the connection under our reply, so
         only the sending side is closed, and the rest when the peer closes or the time is up.
         """
-        if self._inbound and transport.can_write_eof() and self._streams.may_linger(self):
+        waits = self._inbound and not self._peer_ended and transport.can_write_eof()
+        if waits and self._streams.may_linger(self):
+            self._abort_after(bounds.LINGER_SECONDS)
             transport.write_eof()
         else:
             transport.close()
 
 
 class Streams:
-    """All streams of a node, in both directions, by the core's numbers."""
+    """All streams of a node, in both directions, by the core's numbers.
+
+    tcp_timeout: seconds that a peer may take for the last of what we write (protocol §10).
+    """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, core: StreamCore, pump: Callable[[], None]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        core: StreamCore,
+        pump: Callable[[], None],
+        tcp_timeout: float,
     ) -> None:
+        self.tcp_timeout = tcp_timeout
         self._loop = loop
         self._core = core
         self._pump = pump

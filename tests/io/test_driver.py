@@ -143,29 +143,70 @@ async def test_only_so_many_finished_streams_may_wait_for_their_peers(
             await writer.wait_closed()
 
 
-async def test_a_peer_that_does_not_read_its_reply_is_cut_off(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """The reply is larger than all buffers between: the writer is held up, and then let go."""
-    monkeypatch.setattr("gossip._io.bounds.LINGER_SECONDS", 0.1)
-    size = 15_000_000
-    async with node("a", enable_compression=False) as a, node("b", a) as b:
-        a.set_local_state(os.urandom(size))
+STATE_BYTES = 15_000_000
+"""A reply larger than all buffers between: the writer is held up."""
+
+
+async def call_and_read_one_byte(greedy: socket.socket, a: gossip.Memberlist) -> int:
+    """Asks for a reply, and reads its beginning only."""
+    greedy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    greedy.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_connect(greedy, a.address)
+    header = {"Nodes": 0, "UserStateLen": 0, "Join": False}
+    await loop.sock_sendall(greedy, encode_message("pushPull", header))
+    return len(await loop.sock_recv(greedy, 1))
+
+
+async def rest_of(greedy: socket.socket) -> int:
+    loop = asyncio.get_running_loop()
+    received = 0
+    while piece := await loop.sock_recv(greedy, 1 << 20):
+        received += len(piece)
+    return received
+
+
+async def test_a_peer_that_does_not_read_its_reply_is_cut_off() -> None:
+    async with node("a", enable_compression=False, tcp_timeout=0.1) as a, node("b", a) as b:
+        a.set_local_state(os.urandom(STATE_BYTES))
         with socket.socket() as greedy:
-            greedy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            greedy.setblocking(False)
-            loop = asyncio.get_running_loop()
-            await loop.sock_connect(greedy, a.address)
-            header = {"Nodes": 0, "UserStateLen": 0, "Join": False}
-            await loop.sock_sendall(greedy, encode_message("pushPull", header))
-            received = len(await loop.sock_recv(greedy, 1))
-            assert (await b.join(str(a.address))).reached == 1
+            received = await call_and_read_one_byte(greedy, a)
             assert a._driver is not None
             while a._driver._streams._connections:
                 await b.ping("a")
-            while piece := await loop.sock_recv(greedy, 1 << 20):
-                received += len(piece)
-            assert received < size
+            assert received + await rest_of(greedy) < STATE_BYTES
+
+
+async def test_a_peer_that_reads_its_reply_slowly_gets_all_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It has tcp_timeout for that; what is shorter is the wait for its end after the last byte."""
+    monkeypatch.setattr("gossip._io.bounds.LINGER_SECONDS", 0.01)
+    async with node("a", enable_compression=False) as a, node("b", a) as b:
+        a.set_local_state(os.urandom(STATE_BYTES))
+        with socket.socket() as greedy:
+            received = await call_and_read_one_byte(greedy, a)
+            loop = asyncio.get_running_loop()
+            patience = loop.time() + 0.1
+            while loop.time() < patience:
+                await b.ping("a")
+            assert received + await rest_of(greedy) > STATE_BYTES
+
+
+async def test_a_peer_that_only_knocks_leaves_nothing_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A health check connects and closes: there is nothing to wait for."""
+    monkeypatch.setattr("gossip._io.bounds.LINGER_SECONDS", 3600.0)
+    async with node("a") as a:
+        reader, writer = await asyncio.open_connection(*a.address)
+        writer.write_eof()
+        assert await reader.read() == b""
+        assert a._driver is not None
+        while a._driver._streams._connections:
+            await asyncio.sleep(0)
+        writer.close()
+        await writer.wait_closed()
 
 
 async def test_another_thread_and_another_loop_are_refused() -> None:

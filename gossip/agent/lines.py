@@ -59,6 +59,14 @@ def text_of(payload: bytes) -> str:
     return f"'{shown}'" + (f" and {rest} bytes more" if rest > 0 else "")
 
 
+def printable(text: str) -> str:
+    """What any terminal can show: a name is any bytes that its node has chosen."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
+
+
 def place_of(member: gossip.Member) -> str:
     meta = f", meta {text_of(member.meta)}" if member.meta else ""
     return f"{member.name} at {member.address}{meta}"
@@ -66,6 +74,10 @@ def place_of(member: gossip.Member) -> str:
 
 def event_to_line(event: gossip.Event) -> str:
     """An event as one line, verb first."""
+    return printable(_line(event))
+
+
+def _line(event: gossip.Event) -> str:
     match event:
         case gossip.MembersSnapshot(members):
             rows = ", ".join(f"{member.name} ({member.status})" for member in members)

@@ -9,6 +9,7 @@ import pytest
 
 import gossip
 from gossip.agent.lines import event_to_json, event_to_line, text_of
+from gossip.members import decode_name
 
 WEB = gossip.Member("web-1", gossip.Address("10.0.0.7", 7946), b"role=web", incarnation=3, since=9)
 BARE = gossip.Member("web-2", gossip.Address("2001:db8::7", 7946), status=gossip.Status.FAILED)
@@ -72,3 +73,21 @@ def test_a_member_in_json_has_text_for_addresses_and_hex_for_bytes() -> None:
 def test_names_that_are_not_utf_8_and_control_characters_break_no_line() -> None:
     assert text_of(b"a\nb\x1b[2J") == "'61 0a 62 1b 5b 32 4a'"
     assert text_of(b"x" * 61) == repr("x" * 60) + " and 1 bytes more"
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        (b"\xff\xfe", r"\udcff\udcfe"),
+        ("\x9b2J".encode(), r"\x9b2J"),
+        ("a\u2028b".encode(), r"a\u2028b"),
+        ("zwölf".encode(), "zwölf"),
+    ],
+)
+def test_a_name_of_any_bytes_can_be_printed(name: bytes, shown: str) -> None:
+    """Else a peer could end the agent, or write to its terminal, by its choice of a name."""
+    member = gossip.Member(decode_name(name), WEB.address)
+    for event in (gossip.MemberLeft(member), gossip.MemberSuspected(WEB, member.name)):
+        line = event_to_line(event)
+        assert shown in line
+        line.encode()

@@ -29,6 +29,10 @@ JOINS_AT_ONCE: Final = 8
 EVENT_BYTES: Final = 64 << 20
 """Payload bytes that wait for one slow consumer before the oldest message is dropped."""
 
+FACTS_MAX: Final = 1 << 18
+"""Membership events and conflicts that wait for one slow consumer before a snapshot replaces them:
+several for each of as many members as `max_members` allows by default."""
+
 CONFLICT_INTERVAL_SECONDS: Final = 60.0
 """A name conflict with the same other address is reported this often at most."""
 

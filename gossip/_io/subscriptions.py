@@ -1,7 +1,8 @@
 """Who listens to a node's events, and what happens to those who listen slowly.
 
 Publishing never waits and never calls user code. What waits for a consumer is bounded: membership
-events by the number of members (the newest of a member takes the place of an older one), payloads
+events by the number of members (the newest of a member takes the place of an older one) and, where
+peers make up names or conflicts without end, by count (a snapshot takes the place of all), payloads
 by count and bytes (the oldest is dropped and counted).
 """
 
@@ -115,6 +116,18 @@ class Subscription(Generic[E]):
             return
         self._waiting[key] = event
         self._waiting.move_to_end(key)
+        if len(self._waiting) - len(self._payloads) > bounds.FACTS_MAX:
+            self._forget_facts()
+
+    def _forget_facts(self) -> None:
+        """A consumer that far behind is better served by the snapshot that follows."""
+        kept = {
+            key: event
+            for key, event in self._waiting.items()
+            if key == "snapshot" or isinstance(event, _Droppable)
+        }
+        self._lost += len(self._waiting) - len(kept)
+        self._waiting = OrderedDict(kept)
 
     def _put_payload(self, event: _Droppable) -> None:
         self._serial += 1

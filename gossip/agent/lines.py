@@ -12,6 +12,7 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 
 import gossip
+from gossip._io.reporter import printable
 
 Json = str | int | float | bool | None | dict[str, "Json"] | list["Json"]
 
@@ -57,14 +58,6 @@ def text_of(payload: bytes) -> str:
     shown = text if text.isprintable() else payload[:_TEXT_BYTES_MAX].hex(" ")
     rest = len(payload) - _TEXT_BYTES_MAX
     return f"'{shown}'" + (f" and {rest} bytes more" if rest > 0 else "")
-
-
-def printable(text: str) -> str:
-    """What any terminal can show: a name is any bytes that its node has chosen."""
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
-        for letter in text
-    )
 
 
 def place_of(member: gossip.Member) -> str:

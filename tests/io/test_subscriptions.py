@@ -173,6 +173,26 @@ async def test_conflicts_with_different_addresses_do_not_replace_each_other() ->
     assert [event.address.port for event in conflicts] == [2, 1]
 
 
+async def test_facts_without_end_are_bounded_and_a_snapshot_makes_up_for_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A peer can make up conflicts and names for ever, and the consumer may never look."""
+    monkeypatch.setattr("gossip._io.bounds.FACTS_MAX", 100)
+    node = Node()
+    subscription = node.hub.subscribe(())
+    node.hub.publish(message(b"stays"))
+    for port in range(950):
+        other = gossip.Address("127.0.0.2", port)
+        node.hub.publish(gossip.NameConflict(member("me"), other, b""))
+    first, lost, second, *rest = await node.taken(subscription)
+    assert first == second == gossip.MembersSnapshot((member("me"),))
+    assert rest[0] == message(b"stays")
+    conflicts = [event for event in rest if isinstance(event, gossip.NameConflict)]
+    assert conflicts[-1].address.port == 949
+    assert lost == gossip.EventsLost(950 - len(conflicts))
+    assert len(conflicts) <= 100
+
+
 async def test_a_cancelled_wait_loses_nothing() -> None:
     node = Node()
     subscription = node.hub.subscribe(())

@@ -156,7 +156,9 @@ def dead_modules(files: Mapping[str, str], entry_points: Iterable[str]) -> Itera
     said = {path: mentions(path, text) for path, text in files.items()}
     for path in files:
         module, name = module_of(path), path.rsplit("/", 1)[-1]
-        if name in ("__init__.py", "conftest.py") or name.startswith(("test_", "bench_")):
+        if name in ("__init__.py", "conftest.py", "setup.py") or name.startswith(
+            ("test_", "bench_")
+        ):
             continue
         others = (names for other, names in said.items() if other != path)
         if module not in alive and not any(module in names for names in others):

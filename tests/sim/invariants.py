@@ -29,10 +29,13 @@ class Published:
     incarnations: dict[bytes, int] = field(default_factory=lambda: defaultdict(int))
     metas: dict[tuple[bytes, int], set[bytes]] = field(default_factory=lambda: defaultdict(set))
 
-    def note(self, row: Row) -> None:
+    def note(self, row: Row, before: int) -> None:
+        """`before` is the incarnation a step earlier: one step may hold several refutations, and
+        packets of each."""
         name, incarnation = row[NAME], row[INCARNATION]
         self.incarnations[name] = max(self.incarnations[name], incarnation)
-        self.metas[name, incarnation].add(row[META])
+        for said in range(min(before + 1, incarnation), incarnation + 1):
+            self.metas[name, said].add(row[META])
 
 
 @dataclass
@@ -49,7 +52,8 @@ class Watch:
     def step(self, swim: Any, events: list[Row], now: int) -> None:
         """Check one step of the node; raises AssertionError that names the rule broken."""
         rows = {row[NAME]: row for row in swim.members()}
-        self.published.note(rows[self.name])
+        own = self.rows.get(self.name)
+        self.published.note(rows[self.name], before=own[INCARNATION] if own else 0)
         assert len(rows) == swim.member_count, "the count is the number of rows"
         limit = self.settings["awareness_max_multiplier"]
         assert 0 <= swim.health_score < limit, "the health score stays within its bounds"

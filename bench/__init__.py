@@ -1,0 +1,1 @@
+"""Benchmarks. `ci/run bench` runs them and holds them to targets.toml."""

@@ -1,0 +1,1 @@
+"""The programs at the other side, and our node."""

@@ -1,0 +1,77 @@
+"""Our node, to be loaded: the public object with every check on. Takes the settings of the Go node.
+
+`python -m bench.peers.gossip_node SETTINGS` takes a JSON object and prints {"port": N}. After that
+every line on standard input is answered with the node's counters; it ends with its input.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import resource
+import sys
+from typing import Any
+
+import gossip
+
+HOUR = 3600.0
+
+
+def configured(settings: dict[str, Any]) -> gossip.Memberlist:
+    quiet = {"probe_interval": HOUR, "gossip_interval": HOUR, "push_pull_interval": HOUR}
+    return gossip.Memberlist(
+        settings["name"],
+        bind="127.0.0.1:0",
+        key=bytes.fromhex(settings["key"]) if settings["key"] else None,
+        label=settings["label"],
+        enable_compression=settings["compress"],
+        max_members=200_000,
+        **(quiet if settings["quiet"] else {}),
+    )
+
+
+def counters(node: gossip.Memberlist) -> dict[str, Any]:
+    stats = node.stats()
+    members = node.members()
+    return {
+        "members": len(members),
+        "incarnations": sum(each.incarnation for each in members if each.name != node.name),
+        "dropped": {reason: count for reason, count in stats.dropped.items() if count},
+        "core": dict(stats.core),
+        "rss_max_kib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+    }
+
+
+async def serve(settings: dict[str, Any]) -> None:
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    node = configured(settings)
+    await node.start()
+
+    def on_line() -> None:
+        if not os.read(0, 4096):
+            ended.set()
+            return
+        print(json.dumps(counters(node)), flush=True)
+
+    loop.add_reader(0, on_line)
+    print(json.dumps({"port": node.address.port}), flush=True)
+    await ended.wait()
+    await node.close()
+
+
+def main() -> None:
+    settings = json.loads(sys.argv[1])
+    if settings["loop"] == "uvloop":
+        import uvloop
+
+        uvloop.run(serve(settings))
+    else:
+        asyncio.run(serve(settings))
+
+
+if __name__ == "__main__":
+    main()

@@ -18,6 +18,9 @@ cdef enum EventKind:
     EVENT_ASKED
     EVENT_DONE
 
+cdef enum:
+    EVENTS_KEPT = 1024       # a larger ring is given back when it is empty: joins come in bursts
+
 cdef struct event_t:
     uint8_t kind
     uint8_t state            # of the member, at the time of the event
@@ -98,6 +101,11 @@ cdef bint events_pop(events_t* events, event_t* event) noexcept nogil:
     events.head = (events.head + 1) & (events.capacity - 1)
     events.count -= 1
     events.bytes -= event.size if event.data != NULL else 0
+    if events.count == 0 and events.capacity > EVENTS_KEPT:
+        free(events.ring)
+        events.ring = NULL
+        events.head = 0
+        events.capacity = 0
     return True
 
 

@@ -330,9 +330,10 @@ class Memberlist:
     ) -> None:
         """Sends a message to one member: one datagram, or with `reliable` over TCP.
 
-        Returns when it is handed over to the system; no answer tells that it arrived. Raises
+        Returns when the datagram is handed over to the system, and over TCP when the receiver has
+        closed the connection behind it, as it does when it has read the message. Raises
         UnknownMemberError, ArgumentError when the payload is too large, RequestError when TCP
-        fails.
+        fails or the receiver says that it cannot read it, TimeoutExpired after `tcp_timeout`.
         """
         driver = self._running_here()
         member, data = encode_name(_checked_name(name)), _checked_payload(payload)

@@ -45,6 +45,11 @@ class Connection(asyncio.Protocol):
         self._ending = False
         self._deadline: asyncio.TimerHandle | None = None
 
+    @property
+    def writing(self) -> bool:
+        """Whether the system does not have all that is to be written yet."""
+        return bool(self._unsent) or self._paused
+
     # What the loop calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -60,7 +65,7 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Keeps the sending side open for a reply; closes when there is none to come."""
         self._peer_ended = True
-        if self._ending and not self._unsent and not self._paused:
+        if self._ending and not self.writing:
             return False
         self._streams.ended(self)
         return True
@@ -90,7 +95,7 @@ class Connection(asyncio.Protocol):
             return
         self._ending = True
         self._feed()
-        if not (self._unsent or self._paused):
+        if not self.writing:
             return
         if self._inbound and not self._streams.may_linger(self):
             self.abort()
@@ -118,7 +123,7 @@ class Connection(asyncio.Protocol):
             else:
                 self._unsent.popleft()
             transport.write(piece)
-        if self._ending and not self._unsent and not self._paused:
+        if self._ending and not self.writing:
             self._finish(transport)
 
     def _finish(self, transport: asyncio.Transport) -> None:
@@ -230,9 +235,14 @@ class Streams:
             self._pump()
 
     def ended(self, connection: Connection) -> None:
-        if connection.stream is not None and not self._closed:
-            self._core.stream_ended(connection.stream, time.monotonic_ns())
-            self._pump()
+        if connection.stream is None or self._closed:
+            return
+        now = time.monotonic_ns()
+        if connection.writing:
+            self._core.stream_failed(connection.stream, "the peer did not read all of it", now)
+        else:
+            self._core.stream_ended(connection.stream, now)
+        self._pump()
 
     def lost(self, connection: Connection, error: Exception | None) -> None:
         self._connections.discard(connection)

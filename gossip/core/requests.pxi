@@ -144,7 +144,7 @@ cdef uint32_t ask_send(swim_t* s, slice_t name, slice_t payload) noexcept nogil:
 
 
 cdef uint32_t ask_send_reliably(swim_t* s, slice_t name, slice_t payload) noexcept nogil:
-    """A user message over a stream; answered when it is written (protocol §10.5)."""
+    """A user message over a stream; answered when its receiver closes (protocol §10.5)."""
     cdef uint32_t request = next_request(s)
     cdef member_t* row = addressee(s, name, request)
     cdef uint8_t[64] bytes

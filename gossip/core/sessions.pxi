@@ -22,7 +22,7 @@ cdef struct session_t:
     uint32_t sequence          # TCP ping
     identity_t* target         # TCP ping: a reference, for the probe may end first
     int32_t timer
-    slice_t message            # SESSION_USER_MESSAGE: owned until it is written
+    slice_t message            # SESSION_USER_MESSAGE: owned
     stream_reader_t reader
 
 
@@ -196,8 +196,6 @@ cdef void write_request(swim_t* s, session_t* session) noexcept nogil:
         sent = send_on_stream(s, session, session.message)
     if not sent:
         fail_session(s, session, b"no memory for the request")
-    elif session.role == SESSION_USER_MESSAGE:
-        end_session(s, session, NULL, 0)
 
 
 cdef void own_ping(swim_t* s, uint32_t sequence, slice_t node, ping_t* ping) noexcept nogil:
@@ -327,7 +325,11 @@ cdef void session_received(swim_t* s, uint32_t stream, const uint8_t* data,
 
 cdef void session_ended(swim_t* s, uint32_t stream) noexcept nogil:
     cdef session_t* session = find_session(s, stream)
-    if session != NULL:
+    if session == NULL:
+        return
+    if session.role == SESSION_USER_MESSAGE and session.opened:
+        end_session(s, session, NULL, 0)      # no reply; its receiver closes (protocol §10.5)
+    else:
         fail_session(s, session, b"the peer closed the connection before its message was complete")
 
 

@@ -70,6 +70,20 @@ async def test_messages_go_by_packet_by_stream_and_by_gossip() -> None:
         assert message.payload == b"to all"
 
 
+async def test_a_reliable_message_that_is_not_read_is_an_error() -> None:
+    def refuse(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async with node("a") as a:
+        events = a.events()
+        async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+            with stranger() as bare:
+                bare.sendto(alive("p", *server.sockets[0].getsockname()), a.address)
+                await next_of(events, gossip.MemberJoined, member="p")
+            with pytest.raises(gossip.RequestError):
+                await a.send("p", os.urandom(10_000_000), reliable=True)
+
+
 async def test_application_state_and_ping_payloads_are_carried() -> None:
     async with node("a", **QUICK) as a:
         a.set_local_state(b"state of a")

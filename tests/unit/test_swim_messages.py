@@ -57,7 +57,7 @@ def test_a_best_effort_message_leaves_at_once_with_a_crc_and_nothing_else() -> N
     assert packet.data == wire.with_crc(wire.user(b"hello"))
 
 
-def test_a_reliable_message_is_done_when_it_is_written() -> None:
+def test_a_reliable_message_is_done_when_its_receiver_closes() -> None:
     solo = Solo.start(enable_compression=0)
     peer = solo.member("peer", dialled="accept")
     request = solo.swim.send(b"peer", b"hello", True, solo.now)
@@ -66,8 +66,21 @@ def test_a_reliable_message_is_done_when_it_is_written() -> None:
     (stream,) = solo.dialled
     assert (stream.ip, stream.port) == (peer.ip, peer.port)
     assert stream.written == wire.user_message(b"hello")
+    assert not solo.events_of("done")
+    solo.end(stream)
+    solo.collect()
     assert stream.closed_at is not None
-    assert ("done", request, None, 0) in solo.events
+    assert solo.events_of("done") == [("done", request, None, 0)]
+
+
+def test_a_receiver_that_cannot_read_a_reliable_message_is_heard() -> None:
+    solo = Solo.start(enable_compression=0)
+    error = wire.message(wire.ERR, {"Error": b"no installed keys"})
+    solo.member("peer", dialled="accept", serve=lambda written: error)
+    request = solo.swim.send(b"peer", b"hello", True, solo.now)
+    solo.collect()
+    solo.run_for(10 * MILLISECOND)
+    assert solo.events_of("done") == [("done", request, "remote error: no installed keys", 0)]
 
 
 def test_a_reliable_message_that_finds_nobody_says_why() -> None:

@@ -40,7 +40,8 @@ class SeedReport:
     def __str__(self) -> str:
         if self.error is not None:
             return f"{self.seed}: {self.error}"
-        return f"{self.seed}: " + "; ".join(str(contact) for contact in self.contacts)
+        said = "; ".join(str(contact) for contact in self.contacts)
+        return said if said.startswith(f"{self.seed}: ") else f"{self.seed}: {said}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,3 +174,10 @@ def test_errors_and_values_survive_a_process_boundary() -> None:
     assert pickle.loads(pickle.dumps(error)).problems == error.problems
     report = gossip.JoinReport((gossip.SeedReport("a", error="unknown host"),))
     assert pickle.loads(pickle.dumps(gossip.JoinError(report))).report == report
+
+
+def test_a_seed_that_is_an_address_is_named_once_in_its_report() -> None:
+    address = gossip.Address("127.0.0.1", 1)
+    contact = gossip.Contact(address, error="connection refused")
+    assert str(gossip.SeedReport("127.0.0.1:1", (contact,))) == "127.0.0.1:1: connection refused"
+    assert str(gossip.SeedReport("db", (contact,))) == "db: 127.0.0.1:1: connection refused"

@@ -9,6 +9,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from gossip.errors import KeyringError
@@ -192,7 +193,8 @@ def _key(value: object) -> str | None:
 
 
 def _key_file(value: object) -> str | None:
-    return None if value is None or (isinstance(value, str) and value) else "must be a path"
+    sound = value is None or isinstance(value, PurePath) or (isinstance(value, str) and value)
+    return None if sound else f"must be a path, as text or from pathlib, not {value!r}"
 
 
 def _bind(value: object) -> str | None:

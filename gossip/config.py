@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import Literal, Self, TypeAlias, TypedDict, Unpack
 
 from gossip import _checks
@@ -61,7 +62,7 @@ class ConfigFields(Tuning, total=False):
     name: str | None
     seeds: Sequence[str]
     key: bytes | str | None
-    key_file: str | None
+    key_file: str | PurePath | None
     bind: str
     advertise: str | None
     label: str
@@ -113,7 +114,7 @@ class Config:
     name: str | None = None
     seeds: Sequence[str] = ()
     key: bytes | str | None = field(default=None, repr=False)
-    key_file: str | None = None
+    key_file: str | PurePath | None = None
     bind: str = f"127.0.0.1:{DEFAULT_PORT}"
     advertise: str | None = None
     label: str = ""

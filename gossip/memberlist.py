@@ -11,6 +11,7 @@ import socket
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import PurePath
 from types import MappingProxyType, TracebackType
 from typing import Any, Self, TypeVar, Unpack, get_args, overload
 
@@ -54,7 +55,7 @@ class Memberlist:
         *,
         seeds: Sequence[str] = (),
         key: bytes | str | None = None,
-        key_file: str | None = None,
+        key_file: str | PurePath | None = None,
         bind: str = "127.0.0.1:7946",
         advertise: str | None = None,
         label: str = "",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from gossip.config import Config
 from gossip.errors import ConfigError, KeyringError
@@ -50,7 +50,7 @@ def _keys(config: Config, environment: Mapping[str, str]) -> tuple[bytes, ...]:
     return ()
 
 
-def _from_file(field: str, path: str) -> tuple[bytes, ...]:
+def _from_file(field: str, path: str | PurePath) -> tuple[bytes, ...]:
     try:
         return parse_keys(Path(path).read_text("utf-8"))
     except OSError as error:

@@ -161,6 +161,7 @@ def test_keys_come_from_the_config_a_file_or_the_environment(tmp_path: Path) -> 
     assert find_keys(gossip.Config(key=KEY), text) == (KEY,)
     assert find_keys(gossip.Config(key=gossip.encode_key(KEY)), text) == (KEY,)
     assert find_keys(gossip.Config(key_file=str(path)), text) == (KEY, OTHER)
+    assert find_keys(gossip.Config(key_file=path), {}) == (KEY, OTHER)
     assert find_keys(gossip.Config(), text) == (OTHER,)
     assert find_keys(gossip.Config(), {"GOSSIP_KEY_FILE": str(path)}) == (KEY, OTHER)
     assert find_keys(gossip.Config(plaintext=True), text) == ()

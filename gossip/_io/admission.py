@@ -7,6 +7,7 @@ import inspect
 import logging
 from collections.abc import Callable
 
+from gossip._io import bounds
 from gossip._io.reporter import printable
 from gossip.config import AcceptMember
 from gossip.members import Member
@@ -17,7 +18,8 @@ _log = logging.getLogger("gossip")
 class Admission:
     """One question a name. Until the answer the core keeps the name pending; no answer, no entry.
 
-    A question that raises is answered with no. The core bounds how many wait.
+    A question that raises, or has no answer in time, is answered with no: the core bounds how many
+    wait, and the names behind them must get their turn.
     """
 
     def __init__(
@@ -49,7 +51,13 @@ class Admission:
         allowed = False
         try:
             verdict = self._accept_member(member)
-            allowed = bool(await verdict if inspect.isawaitable(verdict) else verdict)
+            if inspect.isawaitable(verdict):
+                async with asyncio.timeout(bounds.ADMISSION_SECONDS):
+                    verdict = await verdict
+            allowed = bool(verdict)
+        except TimeoutError:
+            name, text = printable(member.name), "accept_member did not answer about %s; refused"
+            _log.error(text, name)
         except Exception:
             name = printable(member.name)
             _log.exception("accept_member raised about %s; it is refused", name)

@@ -26,6 +26,9 @@ LINGERING_MAX: Final = 128
 JOINS_AT_ONCE: Final = 8
 """Addresses called at the same time during one join."""
 
+ADMISSION_SECONDS: Final = 10.0
+"""How long an `accept_member` may think about one name before the answer is no."""
+
 EVENT_BYTES: Final = 64 << 20
 """Payload bytes that wait for one slow consumer before the oldest message is dropped."""
 

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 import gossip
+from gossip._io import bounds
 
 from .nodes import QUICK, SECONDS_MAX, alive, next_of, node, stranger
 
@@ -214,6 +215,27 @@ async def test_accept_member_may_be_a_plain_function_and_raising_refuses(
             await next_of(events, gossip.MemberJoined, member="good")
         assert a.member("bad") is None
     assert "accept_member raised about bad" in caplog.text
+
+
+async def test_an_accept_member_that_never_answers_refuses_after_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bounds, "ADMISSION_SECONDS", 0.01)
+    cancelled = asyncio.Event()
+
+    async def accept(member: gossip.Member) -> bool:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+        return True
+
+    async with node("a", accept_member=accept) as a:
+        with stranger() as bare:
+            bare.sendto(alive("slow", "127.0.0.1", 1), a.address)
+            async with asyncio.timeout(SECONDS_MAX):
+                await cancelled.wait()
+        assert a.member("slow") is None
 
 
 async def test_the_end_of_the_block_leaves_also_when_it_raises() -> None:

@@ -11,6 +11,7 @@ cdef enum:
     LZW_CODES = 4096
     LZW_SLOT_BITS = 13
     LZW_SLOTS = 1 << LZW_SLOT_BITS      # of the encoder's dictionary, at most half full
+    LZW_SHORT = 64                      # bytes; longer text is not looked at before
     LZW_SLACK = 16                      # bytes behind a short copy that it may overwrite
 
 cdef struct run_t:           # bytes put out before: where, counted from the first, and how many
@@ -79,6 +80,25 @@ cdef inline uint32_t* lzw_slot(const packer_t* p, uint32_t code, uint32_t byte) 
     while p.slots[at] != 0 and p.slots[at] >> 12 != pair:
         at = (at + 1) & mask
     return &p.slots[at]
+
+
+cdef bint lzw_hopeless(slice_t plain, uint32_t room) noexcept nogil:
+    """Whether it is plain at sight that short text does not fit `room` bytes when compressed.
+
+    Each byte that was not seen before costs a code of its own, of 9 bits; so do both ends.
+    """
+    cdef uint64_t[4] seen
+    cdef uint32_t bits = 18
+    cdef uint8_t byte = 0
+    cdef cursor_t c = cursor_of(plain)
+    if plain.len > LZW_SHORT:
+        return False
+    memset(seen, 0, sizeof(seen))
+    while bits <= 8 * room and cursor_u8(&c, &byte):
+        if not seen[byte >> 6] >> (byte & 63) & 1:
+            seen[byte >> 6] |= <uint64_t>1 << (byte & 63)
+            bits += 9
+    return bits > 8 * room
 
 
 cdef void lzw_encode(slice_t plain, writer_t* w, lzw_t* z) noexcept nogil:

@@ -420,12 +420,15 @@ cdef inline uint32_t compress_overhead(uint32_t n) noexcept nogil:
 cdef void packet_compress(opened_t* scratch, writer_t* w) noexcept nogil:
     """Replace the message by its compressed form if that is smaller, else leave it."""
     cdef uint32_t n = writer_len(w)
+    cdef uint32_t least = compress_overhead(0) + 1         # that it must save
     cdef compress_t packed
     cdef writer_t z
+    if n <= least or lzw_hopeless(writer_slice(w), n - least):
+        return
     if n > DATAGRAM_BYTES_MAX or not scratch_take(scratch):
         return
     scratch_open(scratch)
-    z = writer_of(buffer_end(&scratch.scratch), n)
+    z = writer_of(buffer_end(&scratch.scratch), n - least)
     lzw_encode(writer_slice(w), &z, &scratch.lzw)
     if not z.full and writer_len(&z) + compress_overhead(writer_len(&z)) < n:
         packed.algo = 0

@@ -79,6 +79,7 @@ cdef enum:
     BATCH = 16                # datagrams of one system call
     DRAIN_DATAGRAMS = 48      # of one wake-up, and what a batch brings; then others have their turn
     SLOT_BYTES = 65536
+    SLOT_STRIDE = SLOT_BYTES + 320   # slots a power of two apart would share their cache lines
     ERRNO_MAX = 256
     WAITING_ = 1              # events or stream commands wait in the core
     BLOCKED_ = 2              # the socket takes no more: call `flush` when it is writable
@@ -167,16 +168,16 @@ cdef class Endpoint:
         self.fd = fd
         self.ipv6 = ipv6
         self.inbound.slots = <slot_t*>calloc(BATCH, sizeof(slot_t))
-        self.inbound.arena = <uint8_t*>malloc(BATCH * SLOT_BYTES)
+        self.inbound.arena = <uint8_t*>malloc(BATCH * SLOT_STRIDE)
         self.lane_in = <lane_t*>calloc(1, sizeof(lane_t))
         self.lane_out = <lane_t*>calloc(1, sizeof(lane_t))
         if (self.inbound.slots == NULL or self.inbound.arena == NULL or self.lane_in == NULL
                 or self.lane_out == NULL):
             raise MemoryError()
         self.inbound.capacity = BATCH
-        self.inbound.size = BATCH * SLOT_BYTES
+        self.inbound.size = BATCH * SLOT_STRIDE
         for i in range(BATCH):
-            self.inbound.slots[i].data = self.inbound.arena + i * SLOT_BYTES
+            self.inbound.slots[i].data = self.inbound.arena + i * SLOT_STRIDE
             self.inbound.slots[i].cap = SLOT_BYTES
             self.lane_in.vectors[i].iov_base = self.inbound.slots[i].data
             self.lane_in.vectors[i].iov_len = SLOT_BYTES

@@ -1,8 +1,9 @@
-"""What AES-GCM adds to a ping and its ack, both directions together, through `cryptography`."""
+"""What AES-GCM adds to a ping and its ack, both directions together."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import cycle
 from typing import Any
 
 from bench import lab, packets
@@ -16,20 +17,29 @@ DISTINCT = 40_000
 def test_a_sealed_ping(
     compare: Any, reference: Callable[[], float], figures: Figures, extra: dict[str, Any]
 ) -> None:
+    """Through the OpenSSL of the interpreter, and through `cryptography`."""
     pings = packets.pings(DISTINCT)
-    plain, halves = lab.load_of(pings), []
+    plain = lab.load_of(pings)
     sealed = packets.enveloped(pings, key=packets.KEY)
-    for half in (sealed[:COUNT], sealed[COUNT:]):
-        halves.append(lab.load_of(half))
-    nodes = open_, closed = lab.ours(), lab.ours(key=packets.KEY.hex())
+    halves = [lab.load_of(half) for half in (sealed[:COUNT], sealed[COUNT:])]
+    key = packets.KEY.hex()
+    nodes = open_, evp, python = (
+        lab.ours(),
+        lab.ours(key=key, aead="evp"),
+        lab.ours(key=key, aead="cryptography"),
+    )
 
-    def run() -> float:
-        halves.reverse()
-        return lab.cost_per_packet(closed, halves[0], COUNT)
+    def sealing(node: lab.Node) -> Callable[[], float]:
+        turns = cycle(halves)
+        return lambda: lab.cost_per_packet(node, next(turns), COUNT)
 
     with lab.running(*nodes):
-        taken, base, unit = compare(
-            run, lambda: lab.cost_per_packet(open_, plain, COUNT), reference
+        native, called, base, unit = compare(
+            sealing(evp),
+            sealing(python),
+            lambda: lab.cost_per_packet(open_, plain, COUNT),
+            reference,
         )
-    figures.put("sealed_extra", taken - base, unit)
-    extra["sealed"] = {"plain": base, "AES-128-GCM": taken}
+    figures.put("sealed_extra", native - base, unit)
+    figures.put("sealed_extra_cryptography", called - base, unit)
+    extra["sealed"] = {"plain": base, "AES-128-GCM, EVP": native, "AES-128-GCM, Python": called}

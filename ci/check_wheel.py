@@ -11,7 +11,13 @@ import zipfile
 from pathlib import PurePosixPath
 
 ALLOWED = {".so", ".py", ".pyi"}
-NEEDED = ("gossip/_core.abi3.so", "gossip/_core.pyi", "gossip/py.typed", "gossip/__init__.py")
+NEEDED = (
+    "gossip/_core.abi3.so",
+    "gossip/_evp.abi3.so",
+    "gossip/_core.pyi",
+    "gossip/py.typed",
+    "gossip/__init__.py",
+)
 
 
 def faults(wheel_name: str, names: list[str]) -> list[str]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 LABEL_BYTES_MAX = 255
 NAME_RULES = {"any": 0, "serf": 1}
+AEADS = ("auto", "evp", "cryptography")
 
 _SERF_NAME = re.compile(r"[A-Za-z0-9\-.]{1,128}")
 
@@ -234,6 +235,10 @@ def _name_rule(value: object) -> str | None:
     return None if value in ("any", "serf") else f"must be 'any' or 'serf', not {value!r}"
 
 
+def _aead(value: object) -> str | None:
+    return None if value in AEADS else f"must be one of {', '.join(AEADS)}, not {value!r}"
+
+
 def _cidrs_allowed(value: object) -> str | None:
     if value is None:
         return None
@@ -261,4 +266,5 @@ _CHECKS: Mapping[str, Callable[[object], str | None]] = {
     "accept_member": _accept_member,
     "cidrs_allowed": _cidrs_allowed,
     "name_rule": _name_rule,
+    "aead": _aead,
 }

@@ -21,6 +21,31 @@ cdef struct batch_t:
     size_t used
     size_t size
 
+cdef struct slice_t:
+    const uint8_t* ptr   # NULL is nil; an empty slice that is not nil points somewhere
+    uint32_t len
+
+# 0 for success. `plain` and `out` may be the same in seal. In open, any failure means "not this
+# key". For one thread at a time.
+ctypedef int (*seal_fn)(void* ctx, const uint8_t* nonce, slice_t aad, const uint8_t* plain,
+                        uint32_t n, uint8_t* out) noexcept nogil
+ctypedef int (*open_fn)(void* ctx, const uint8_t* nonce, slice_t aad, const uint8_t* sealed,
+                        uint32_t n, uint8_t* out) noexcept nogil
+# Fill in `n` unpredictable bytes: 0 for success.
+ctypedef int (*fill_fn)(void* ctx, uint8_t* out, uint32_t n) noexcept nogil
+
+cdef struct aead_t:
+    seal_fn seal         # n bytes become n + 16
+    open_fn open         # n bytes become n - 16
+    void* ctx
+
+cdef class Cipher:
+    cdef aead_t aead
+
+cdef class NonceSource:
+    cdef fill_fn fill
+    cdef void* ctx
+
 cdef struct swim_t
 
 cdef class Swim:
@@ -28,7 +53,8 @@ cdef class Swim:
     cdef batch_t* out                # what waits to be sent
     cdef batch_t* inbound            # one slot, for packets that come as bytes
     cdef object _identities
-    cdef object _ring
+    cdef object _ring                # keeps alive what the envelope points to
+    cdef readonly bint needs_gil     # to seal or to open is to call Python
     cdef int _check_arguments(self, bytes name, bytes address, bytes meta, bytes label) except -1
     cdef int _fill_envelope(self, bytes label) except -1
     cdef int _fill_networks(self, cidrs) except -1

@@ -3,11 +3,21 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, Self, final
 
+from typing_extensions import disjoint_base
+
 # codec
 
 class _AEAD(Protocol):
     def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None, /) -> bytes: ...
     def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None, /) -> bytes: ...
+
+@disjoint_base
+class Cipher:
+    """One key for one core, used without the GIL; `_evp` derives from it."""
+
+@disjoint_base
+class NonceSource:
+    """Nonces without the GIL; `_evp` derives from it."""
 
 DROP_REASON_NAMES: tuple[str, ...]
 TYPE_NAMES: dict[int, str]
@@ -18,9 +28,9 @@ class Envelope:
     def __init__(
         self,
         *,
-        keys: Iterable[bytes | _AEAD] = (),
+        keys: Iterable[bytes | Cipher | _AEAD] = (),
         label: bytes = b"",
-        refill: Callable[[int], bytes] | None = None,
+        refill: NonceSource | Callable[[int], bytes] | None = None,
         seal_version: int = 1,
         compression: bool = False,
         verify_incoming: bool = True,
@@ -33,7 +43,7 @@ class Envelope:
     def overhead(self, *, gossip: bool) -> int: ...
 
 def decode_packet(
-    data: bytes, *, keys: Iterable[bytes | _AEAD] = (), label: bytes = b""
+    data: bytes, *, keys: Iterable[bytes | Cipher | _AEAD] = (), label: bytes = b""
 ) -> dict[str, Any]: ...
 def encode_message(name: str, body: dict[str, Any]) -> bytes: ...
 def lzw_compress(data: bytes) -> bytes: ...
@@ -54,7 +64,7 @@ def encode_stream(envelope: Envelope, message: bytes, *, reply: bool = False) ->
 def decode_stream(
     data: bytes,
     *,
-    keys: Iterable[bytes | _AEAD] = (),
+    keys: Iterable[bytes | Cipher | _AEAD] = (),
     label: bytes = b"",
     reply: bool = False,
 ) -> dict[str, Any]: ...
@@ -277,7 +287,13 @@ class Swim:
     def admit(self, name: bytes, allowed: bool, now: int) -> None:
         """The answer to an "asked" event; ignored for a name that does not wait."""
 
-    def set_keys(self, aeads: Sequence[_AEAD], refill: Callable[[int], bytes]) -> None:
+    @property
+    def needs_gil(self) -> bool:
+        """Whether a packet calls Python: when a cipher or the nonces are Python's."""
+
+    def set_keys(
+        self, aeads: Sequence[Cipher | _AEAD], refill: NonceSource | Callable[[int], bytes]
+    ) -> None:
         """The key ring, primary first, and a source of random bytes for nonces (protocol §9)."""
 
     def reset_nonces(self) -> None:

@@ -195,7 +195,7 @@ cdef class Endpoint:
         cdef int flags
         if self.fd < 0:
             return 0
-        if self.core._ring is None:
+        if not self.core.needs_gil:
             with nogil:
                 flags = self._drain()
             return flags

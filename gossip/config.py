@@ -18,6 +18,7 @@ from gossip.members import DEFAULT_PORT, Address, Member
 
 AcceptMember: TypeAlias = Callable[[Member], bool | Awaitable[bool]]
 NameRule: TypeAlias = Literal["any", "serf"]
+AeadChoice: TypeAlias = Literal["auto", "evp", "cryptography"]
 
 
 class Tuning(TypedDict, total=False):
@@ -54,6 +55,7 @@ class Tuning(TypedDict, total=False):
     new_names_per_packet: int
     event_buffer: int
     report_pings: bool
+    aead: AeadChoice
 
 
 class ConfigFields(Tuning, total=False):
@@ -109,6 +111,11 @@ class Config:
       max_members, new_names_per_packet: bound a flood of names.
       event_buffer: messages that wait for one slow consumer before the oldest is dropped.
       report_pings: publish `PingCompleted` for each answered probe.
+
+    Of this implementation
+      aead: what seals and opens: "evp" calls the OpenSSL of the interpreter, or the system's,
+        without the GIL; "cryptography" needs the GIL for each packet; "auto" takes the first that
+        works. `Stats.aead` says which it is.
     """
 
     name: str | None = None
@@ -155,6 +162,8 @@ class Config:
     new_names_per_packet: int = 64
     event_buffer: int = 4096
     report_pings: bool = False
+
+    aead: AeadChoice = "auto"
 
     def __post_init__(self) -> None:
         problems = _checks.problems(self)

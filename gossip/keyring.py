@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from gossip.errors import KeyringError
 from gossip.keys import checked_key
 
@@ -19,11 +17,10 @@ class Keyring:
     then `remove` the old one on every node. The ring of a running node takes effect at once.
     """
 
-    __slots__ = ("_aeads", "_keys", "_listener")
+    __slots__ = ("_keys", "_listener")
 
     def __init__(self, keys: Iterable[bytes] = ()) -> None:
         self._keys: list[bytes] = []
-        self._aeads: dict[bytes, AESGCM] = {}
         self._listener: Callable[[], None] | None = None
         for key in keys:
             self.add(key)
@@ -45,7 +42,6 @@ class Keyring:
             return
         if len(self._keys) == KEYS_MAX:
             raise KeyringError(f"a keyring holds at most {KEYS_MAX} keys; remove an old one first")
-        self._aeads[key] = AESGCM(key)
         self._change([*self._keys, key])
 
     def use(self, key: bytes) -> None:
@@ -60,11 +56,6 @@ class Keyring:
             raise KeyringError("removing the primary key is not allowed")
         if key in self._keys:
             self._change([other for other in self._keys if other != key])
-            del self._aeads[key]
-
-    def aeads(self) -> tuple[AESGCM, ...]:
-        """One AES-GCM object a key, in ring order, for the core."""
-        return tuple(self._aeads[key] for key in self._keys)
 
     def listen(self, listener: Callable[[], None] | None) -> None:
         """Have one listener called after each change; if it raises, the change is taken back."""

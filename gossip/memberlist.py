@@ -15,7 +15,7 @@ from pathlib import PurePath
 from types import MappingProxyType, TracebackType
 from typing import Any, Self, TypeVar, Unpack, get_args, overload
 
-from gossip import _checks
+from gossip import _aead, _checks
 from gossip._io.driver import Driver, packed
 from gossip._io.joining import Joiner
 from gossip._io.keys import find_keys
@@ -24,7 +24,7 @@ from gossip._io.subscriptions import Subscription
 from gossip._io.translate import STATES
 from gossip._udp import interface_addresses
 from gossip.config import AcceptMember, Config, Tuning
-from gossip.errors import ArgumentError, GossipError, StateError
+from gossip.errors import ArgumentError, ConfigError, GossipError, StateError
 from gossip.events import Event
 from gossip.keyring import Keyring
 from gossip.members import Address, Member, encode_name
@@ -98,6 +98,10 @@ class Memberlist:
             config = replace(config, name=socket.gethostname())
         self._config = config
         self._keyring = Keyring(find_keys(config, os.environ))
+        try:
+            self._aead = _aead.choose(config.aead)
+        except _aead.UnusableError as error:
+            raise ConfigError({"aead": str(error)}) from None
         self._driver: Driver | None = None
         self._joiner: Joiner | None = None
         self._retrying: asyncio.Task[None] | None = None
@@ -113,7 +117,7 @@ class Memberlist:
         """
         if self._driver is not None:
             raise StateError("a node can be started once; make another one")
-        self._driver = Driver(self.name, self._config, self._keyring)
+        self._driver = Driver(self.name, self._config, self._keyring, self._aead)
         self._joiner = Joiner(
             self.name,
             self._driver.address.port,
@@ -272,6 +276,7 @@ class Memberlist:
         return Stats(
             members=MappingProxyType({str(each): states[state] for each, state in STATES.items()}),
             health_score=driver.core.health_score,
+            aead=self._aead.name if self._keyring.primary is not None else None,
             encrypted=self._keyring.primary is not None and self._config.gossip_verify_outgoing,
             packets_received=udp["packets_received"],
             packets_sent=udp["packets_sent"],

@@ -75,6 +75,8 @@ class Stats:
     members: rows of the member table by status (alive, suspect, failed, left), this node included.
     health_score: 0 is healthy; each step lengthens this node's probe interval (protocol §17).
     encrypted: whether packets are sealed.
+    aead: what seals and opens: `evp:ssl` or `evp:system`, an OpenSSL called without the GIL, the
+      interpreter's own or the system's; or `cryptography`, with the GIL. None without a key.
     packets_received, packets_sent, bytes_received, bytes_sent: UDP, as handed over by the system.
     dropped: datagrams and parts of datagrams that were not used, by reason.
     send_errors: datagrams the system refused to send, by the name of the error (`EPERM`).
@@ -88,6 +90,7 @@ class Stats:
     members: Mapping[str, int]
     health_score: int
     encrypted: bool
+    aead: str | None
     packets_received: int
     packets_sent: int
     bytes_received: int

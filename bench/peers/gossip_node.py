@@ -27,6 +27,7 @@ def configured(settings: dict[str, Any]) -> gossip.Memberlist:
         key=bytes.fromhex(settings["key"]) if settings["key"] else None,
         label=settings["label"],
         enable_compression=settings["compress"],
+        aead=settings.get("aead", "auto"),
         max_members=200_000,
         **(quiet if settings["quiet"] else {}),
     )

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from gossip._aead import Backend
 from gossip._core import Swim
 from gossip._io import bounds, forks
 from gossip._io.admission import Admission
@@ -43,15 +44,16 @@ _MS = 1_000_000
 class Driver:
     """Runs one node on the event loop it is started on, and on no other.
 
-    name, config and keyring are settled; `start` opens the sockets and lets the core live.
+    name, config, keyring and aead are settled; `start` opens the sockets and lets the core live.
     """
 
-    def __init__(self, name: str, config: Config, keyring: Keyring) -> None:
+    def __init__(self, name: str, config: Config, keyring: Keyring, aead: Backend) -> None:
         self.loop = asyncio.get_running_loop()
         self.name = name
         self.leaving = False
         self._config = config
         self._keyring = keyring
+        self._aead = aead
         self._thread = threading.get_ident()
         self._process = os.getpid()
         self._closed = False
@@ -88,9 +90,11 @@ class Driver:
             cidrs=self._config.networks,
             seed=int.from_bytes(os.urandom(8), "little"),
         )
-        if self._keyring.keys:
-            core.set_keys(self._keyring.aeads(), os.urandom)
+        self._hand_keys_to(core)
         return core
+
+    def _hand_keys_to(self, core: Swim) -> None:
+        core.set_keys([self._aead.cipher(key) for key in self._keyring], self._aead.nonces)
 
     async def start(self) -> None:
         """Listens, and lets the core live. Whatever it raises, `close` must follow."""
@@ -178,7 +182,7 @@ class Driver:
     def keys_changed(self) -> None:
         """The keyring was changed: from now on the core seals and opens with its present keys."""
         self.check()
-        self.core.set_keys(self._keyring.aeads(), os.urandom)
+        self._hand_keys_to(self.core)
 
     def members(self) -> list[Member]:
         return [self._seen(member_of(row)) for row in self.core.members()]

@@ -1,25 +1,23 @@
 # aead.pxi: sealing and opening through function pointers; nonces; replays.
 #
-# No cryptography of our own: a cipher is two C functions and a context. One pair is here, the
-# adaptor for a Python AEAD object; it takes the GIL. The key itself is never seen.
+# No cryptography of our own: a cipher is two C functions and a context (`_core.pxd`). One pair is
+# here, the adaptor for a Python AEAD object; it takes the GIL. The key itself is never seen.
 
 cdef enum:
     NONCE_BYTES = 12
     TAG_BYTES = 16
     REPLAY_SLOTS = 2 * REPLAY_WINDOW
 
-# 0 for success. `plain` and `out` may overlap in seal. In open, any failure means "not this key".
-ctypedef int (*seal_fn)(void* ctx, const uint8_t* nonce, slice_t aad, const uint8_t* plain,
-                        uint32_t n, uint8_t* out) noexcept nogil
-ctypedef int (*open_fn)(void* ctx, const uint8_t* nonce, slice_t aad, const uint8_t* sealed,
-                        uint32_t n, uint8_t* out) noexcept nogil
-# Fill in `n` unpredictable bytes: 0 for success.
-ctypedef int (*fill_fn)(void* ctx, uint8_t* out, uint32_t n) noexcept nogil
+cdef class Cipher:
+    """One key: two C functions and a context, filled in by a class derived from this one.
 
-cdef struct aead_t:
-    seal_fn seal            # n bytes become n + 16
-    open_fn open            # n bytes become n - 16
-    void* ctx
+    For one core and one thread at a time; the GIL is not needed. The core keeps the object alive.
+    """
+
+
+cdef class NonceSource:
+    """Where nonces come from without the GIL: a C function, filled in by a derived class."""
+
 
 
 # -- the adaptor for Python objects with encrypt(nonce, data, aad) and decrypt(nonce, data, aad)
@@ -62,12 +60,17 @@ cdef int python_fill(void* ctx, uint8_t* out, uint32_t n) noexcept nogil:
             return -1
 
 
-cdef aead_t aead_of(object aead) noexcept:
-    """The adaptor for an AEAD object, which the caller keeps alive."""
+cdef aead_t aead_of(object cipher) except *:
+    """The functions of a Cipher, or the adaptor for an AEAD object; the caller keeps it alive."""
     cdef aead_t out
+    if isinstance(cipher, Cipher):
+        out = (<Cipher>cipher).aead
+        if out.seal == NULL or out.open == NULL:
+            raise ValueError("a Cipher that was not filled in")
+        return out
     out.seal = python_seal
     out.open = python_open
-    out.ctx = <void*>aead
+    out.ctx = <void*>cipher
     return out
 
 
@@ -84,6 +87,17 @@ cdef void nonces_init(nonces_t* n, fill_fn fill, void* ctx) noexcept nogil:
     n.fill = fill
     n.ctx = ctx
     nonces_reset(n)
+
+
+cdef int nonces_from(nonces_t* n, object source) except -1:
+    """Draw from a NonceSource, or from a callable n -> bytes; the caller keeps it alive."""
+    if not isinstance(source, NonceSource):
+        nonces_init(n, python_fill, <void*>source)
+    elif (<NonceSource>source).fill == NULL:
+        raise ValueError("a NonceSource that was not filled in")
+    else:
+        nonces_init(n, (<NonceSource>source).fill, (<NonceSource>source).ctx)
+    return 0
 
 
 cdef void nonces_reset(nonces_t* n) noexcept nogil:

@@ -19,10 +19,6 @@ cdef extern from *:
     void gossip_unpoison(const void* at, size_t n) noexcept nogil
 
 
-cdef struct slice_t:
-    const uint8_t* ptr      # NULL is nil; an empty slice that is not nil points somewhere
-    uint32_t len
-
 cdef struct cursor_t:
     const uint8_t* ptr
     const uint8_t* end

@@ -260,9 +260,9 @@ cdef object aead_from(object key):
 cdef class Envelope:
     """What a node wraps its messages in and expects around those of others.
 
-    `keys` are in ring order, the first one primary: each the bytes of an AES key, or an AEAD object
-    with `encrypt(nonce, data, aad)` and `decrypt(nonce, data, aad)`. `refill(n)` returns n
-    unpredictable bytes for nonces and is needed only to seal.
+    `keys` are in ring order, the first one primary: each the bytes of an AES key, a Cipher, or an
+    AEAD object with `encrypt(nonce, data, aad)` and `decrypt(nonce, data, aad)`. `refill(n)`
+    returns n unpredictable bytes for nonces and is needed only to seal.
     """
     cdef envelope_t envelope
     cdef opened_t* opened
@@ -306,7 +306,7 @@ cdef class Envelope:
         for i in range(e.key_count):
             e.keys[i] = aead_of(self.keys[i])
         if refill is not None:
-            nonces_init(&self.nonces, python_fill, <void*>refill)
+            nonces_from(&self.nonces, refill)
             e.nonces = &self.nonces
         if refuse_replays:
             e.replay = &self.replays

@@ -367,17 +367,21 @@ cdef class Swim:
     # --- what the application lends ---
 
     def set_keys(self, aeads, refill):
-        """Puts the ring's AEAD objects, the primary one first; an empty ring turns sealing off."""
+        """Puts the ring's ciphers, the primary one first; an empty ring turns sealing off."""
         cdef envelope_t* envelope = &self.swim.envelope
+        cdef aead_t[KEYS_MAX] keys
+        cdef int i
         ring = (list(aeads), refill)
         if len(ring[0]) > KEYS_MAX:
             raise ValueError(f"keys: {len(ring[0])}, at most {KEYS_MAX} fit")
-        envelope.key_count = 0
-        self._ring = ring                  # keeps alive what the pointers below point to
-        nonces_init(&self.swim.nonces, python_fill, <void*>refill)
-        for aead in ring[0]:
-            envelope.keys[envelope.key_count] = aead_of(aead)
-            envelope.key_count += 1
+        for i, cipher in enumerate(ring[0]):
+            keys[i] = aead_of(cipher)
+        nonces_from(&self.swim.nonces, refill)
+        memcpy(envelope.keys, keys, sizeof(keys))
+        envelope.key_count = <uint32_t>len(ring[0])
+        self._ring = ring                  # keeps alive what is pointed to from there
+        native = isinstance(refill, NonceSource)
+        self.needs_gil = any([not (native and isinstance(key, Cipher)) for key in ring[0]])
 
     def reset_nonces(self):
         """Forgets the nonces drawn ahead; a forked child must not repeat its parent's."""

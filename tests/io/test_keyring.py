@@ -47,15 +47,6 @@ def test_a_key_of_another_size_is_refused() -> None:
         gossip.Keyring([b"k" * 20])
 
 
-def test_there_is_one_aead_a_key_in_ring_order() -> None:
-    ring = gossip.Keyring([OLD, NEW])
-    ring.use(NEW)
-    nonce = bytes(12)
-    sealed = ring.aeads()[0].encrypt(nonce, b"plain", b"label")
-    assert gossip.Keyring([NEW]).aeads()[0].decrypt(nonce, sealed, b"label") == b"plain"
-    assert ring.aeads()[1] is ring.aeads()[1]
-
-
 def test_a_listener_that_refuses_takes_the_change_back() -> None:
     ring = gossip.Keyring([OLD])
     seen: list[int] = []

@@ -10,7 +10,9 @@ from contextlib import AsyncExitStack
 import pytest
 
 import gossip
+from gossip._aead import choose
 from gossip._io import bounds
+from gossip.config import AeadChoice
 
 from .nodes import QUICK, SECONDS_MAX, alive, next_of, node, stranger
 
@@ -120,11 +122,17 @@ async def test_a_ping_of_a_silent_member_expires() -> None:
                 await a.ping("mute", timeout=0.001)
 
 
-async def test_encrypted_nodes_speak_and_a_wrong_key_is_counted() -> None:
+@pytest.mark.parametrize("aead", ["auto", "cryptography"])
+async def test_encrypted_nodes_speak_and_a_wrong_key_is_counted(aead: AeadChoice) -> None:
     key = gossip.generate_key()
-    async with node("a", key=key) as a, node("b", a, key=gossip.encode_key(key)) as b:
+    async with (
+        node("a", key=key, aead=aead) as a,
+        node("b", a, key=gossip.encode_key(key), aead="cryptography") as b,
+    ):
         assert 0 < await b.ping("a") < 1
         assert a.stats().encrypted
+        assert a.stats().aead == choose(aead).name
+        assert b.stats().aead == "cryptography"
         async with node("c", key=gossip.generate_key()) as c:
             with pytest.raises(gossip.JoinError, match="no installed keys could decrypt"):
                 await c.join(str(a.address))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,9 +27,11 @@ def ids(entry: Vector) -> str:
     return str(entry["name"])
 
 
-def keys_of(context: Vector, name: str = "keys") -> tuple[AESGCM, ...]:
-    """The AEADs of a context's keys, in ring order."""
-    return tuple(AESGCM(bytes.fromhex(key)) for key in context.get(name) or ())
+def keys_of(
+    context: Vector, name: str = "keys", cipher: Callable[[bytes], Any] = AESGCM
+) -> tuple[Any, ...]:
+    """The ciphers of a context's keys, in ring order."""
+    return tuple(cipher(bytes.fromhex(key)) for key in context.get(name) or ())
 
 
 def label_of(context: Vector, name: str = "label") -> bytes:

@@ -40,7 +40,8 @@ class Pool:
 
     They are named go-1, go-2, ..., python-1, ...; each starts with its name as metadata,
     `state of NAME` as user state and `ack of NAME` as ack payload. Every other Python node runs
-    on uvloop. An error that leaves the block carries everybody's log.
+    on uvloop, and every third seals with `cryptography`, the rest with EVP where there is one. An
+    error that leaves the block carries everybody's log.
     """
 
     def __init__(self, shape: Shape) -> None:
@@ -212,6 +213,8 @@ class Pool:
             **self.shape.timings.settings(),
             **self.shape.more,
         }
+        if flavour == "python":
+            config["aead"] = "cryptography" if number % 3 == 0 else "auto"
         uvloop = flavour == "python" and number % 2 == 0
         return Node(name, flavour, config, ["uvloop"] if uvloop else [])
 

@@ -15,6 +15,8 @@ include "core/limits.pxi"           # every bound of the core; what a packet is 
 include "core/hash.pxi"             # keyed hashing of names
 include "core/cursor.pxi"           # bounded reading and writing of wire bytes
 include "core/buffer.pxi"           # a growable run of bytes
+include "core/pages.pxi"            # numbered items in pages: growing copies nothing
+include "core/map.pxi"              # a hash map that grows one bucket at a time
 include "core/address.pxi"          # addresses, comparisons, allowed networks
 include "core/rng.pxi"              # the seeded random numbers
 include "core/msgpack.pxi"          # the msgpack dialect of the wire

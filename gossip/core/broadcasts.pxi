@@ -21,13 +21,12 @@ cdef extern from *:
     int lowest_bit_zeros "__builtin_ctzll"(unsigned long long word) noexcept nogil
 
 cdef struct broadcast_t:
+    entry_t entry               # in the map of names, if it has one
     broadcast_t* newer          # in the bucket
     broadcast_t* older          # in the bucket; or the next one set aside, or finished
-    broadcast_t* chain          # in the map of names
     uint64_t id                 # higher is newer
     uint32_t length             # of the payload
     uint32_t notify             # what queue_next_finished returns, or 0
-    uint32_t hash               # of the name
     uint16_t transmits
     uint8_t kind                # the caller's
     uint8_t name_len            # 0: plain, supersedes nothing and is not superseded
@@ -58,9 +57,7 @@ cdef struct queue_t:
     tier_t** tiers              # NULL where a tier was never used
     page_t* spare_pages
     uint64_t next_id
-    broadcast_t** names         # heads of chains
-    uint32_t name_capacity      # a power of two, or 0
-    uint32_t name_count
+    map_t names
     uint64_t seed
     broadcast_t* finished       # oldest first
     broadcast_t* finished_last
@@ -74,6 +71,7 @@ cdef void queue_init(queue_t* self, uint32_t max_length, uint64_t seed) noexcept
     memset(self, 0, sizeof(queue_t))
     self.max_length = min(max_length, <uint32_t>BROADCAST_BYTES_MAX)
     self.pages_per_tier = (self.max_length >> 6) + 1
+    map_init(&self.names)
     self.seed = seed
 
 
@@ -90,7 +88,7 @@ cdef void queue_free(queue_t* self) noexcept nogil:
     for at in range(self.tier_capacity):
         free(self.tiers[at])
     free(self.tiers)
-    free(self.names)
+    map_free(&self.names)
     queue_init(self, self.max_length, self.seed)
 
 
@@ -121,63 +119,22 @@ cdef broadcast_t* broadcast_new(
         memcpy(to, payload.ptr, payload.len)
     if name.len:
         memcpy(to + payload.len, name.ptr, name.len)
-        item.hash = <uint32_t>hash_bytes(self.seed, name.ptr, name.len)
+        item.entry.hash = hash_bytes(self.seed, name.ptr, name.len)
     return item
 
 
 # ---- names
 
-cdef broadcast_t* names_find(const queue_t* self, slice_t name, uint32_t hash) noexcept nogil:
+cdef broadcast_t* names_find(const queue_t* self, slice_t name, uint64_t hash) noexcept nogil:
+    cdef entry_t* entry = map_first(&self.names, hash)
     cdef broadcast_t* item
-    if self.name_capacity == 0:
-        return NULL
-    item = self.names[hash & (self.name_capacity - 1)]
-    while item != NULL:
-        if (item.hash == hash and item.name_len == name.len and memcmp(
+    while entry != NULL:
+        item = <broadcast_t*>entry
+        if (entry.hash == hash and item.name_len == name.len and memcmp(
                 <uint8_t*>item + sizeof(broadcast_t) + item.length, name.ptr, name.len) == 0):
             return item
-        item = item.chain
+        entry = entry.next
     return NULL
-
-
-cdef bint names_reserve(queue_t* self) noexcept nogil:
-    """Room for one more name. Without memory the chains just grow longer."""
-    cdef uint32_t capacity = max(<uint32_t>16, 2 * self.name_capacity)
-    cdef uint32_t at
-    cdef broadcast_t** names
-    cdef broadcast_t* item
-    cdef broadcast_t* rest
-    if self.name_count < self.name_capacity:
-        return True
-    names = <broadcast_t**>calloc(capacity, sizeof(broadcast_t*))
-    if names == NULL:
-        return self.name_capacity > 0
-    for at in range(self.name_capacity):
-        rest = self.names[at]
-        while rest != NULL:
-            item = rest
-            rest = item.chain
-            item.chain = names[item.hash & (capacity - 1)]
-            names[item.hash & (capacity - 1)] = item
-    free(self.names)
-    self.names = names
-    self.name_capacity = capacity
-    return True
-
-
-cdef void names_put(queue_t* self, broadcast_t* item) noexcept nogil:
-    cdef broadcast_t** head = &self.names[item.hash & (self.name_capacity - 1)]
-    item.chain = head[0]
-    head[0] = item
-    self.name_count += 1
-
-
-cdef void names_drop(queue_t* self, broadcast_t* item) noexcept nogil:
-    cdef broadcast_t** link = &self.names[item.hash & (self.name_capacity - 1)]
-    while link[0] != item:
-        link = &link[0].chain
-    link[0] = item.chain
-    self.name_count -= 1
 
 
 # ---- buckets: one tier, one length
@@ -359,7 +316,7 @@ cdef void queue_finish(queue_t* self, broadcast_t* item) noexcept nogil:
     """The end of an item that stands in no tier any more."""
     self.count -= 1
     if item.name_len:
-        names_drop(self, item)
+        map_drop(&self.names, &item.entry)
     if item.notify == 0:
         free(item)
         return
@@ -393,7 +350,7 @@ cdef bint queue_add(
     cdef tier_t* tier
     if payload.len > self.max_length or name.len > NAME_BYTES_MAX:
         return False
-    if name.len and not names_reserve(self):
+    if name.len and not map_reserve(&self.names):
         return False
     # The page is taken first. Should the old item's end empty and return it, it is a spare one.
     tier = queue_tier(self, 0)
@@ -406,11 +363,11 @@ cdef bint queue_add(
         free(item)
         return False
     if name.len:
-        old = names_find(self, name, item.hash)
+        old = names_find(self, name, item.entry.hash)
         if old != NULL:
             queue_lift(self, old)
             queue_finish(self, old)
-        names_put(self, item)
+        map_put(&self.names, &item.entry)
     self.next_id += 1
     item.id = self.next_id
     self.count += 1

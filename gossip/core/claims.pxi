@@ -79,7 +79,7 @@ cdef void report_conflict(swim_t* s, member_t* row, const alive_t* alive) noexce
     """One event per name and other address, however often the claim comes."""
     cdef event_t event
     cdef uint64_t key = hash_bytes(s.table.seed ^ alive.port, alive.addr.ptr, alive.addr.len)
-    key = (key ^ row.identity.hash) | 1
+    key = (key ^ row.identity.entry.hash) | 1
     s.stats[STAT_CONFLICTS] += 1
     if s.conflicts[key % CONFLICTS_REMEMBERED] == key:
         return

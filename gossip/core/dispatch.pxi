@@ -129,7 +129,7 @@ cdef void suspicions_postpone(swim_t* s) noexcept nogil:
     cdef suspicion_t* suspicion
     cdef uint32_t i, index
     for i in range(s.table.order_count):
-        index = row_at(s, s.table.order[i]).suspicion
+        index = row_at(s, table_at(&s.table, i)).suspicion
         if index != NONE:
             suspicion = suspicion_at(&s.suspicions, index)
             if suspicion_deadline(suspicion) <= s.now_ns:

@@ -1,7 +1,7 @@
 # events.pxi: what the core tells its user, kept in C until the driver asks. No Python object here.
 #
-# A ring that grows up to a limit. An event owns its bytes and holds a reference to an identity, so
-# that it stays true whatever happens to the row later.
+# Blocks that come and go, up to a limit: nothing is ever copied to make room. An event owns its
+# bytes and holds a reference to an identity, so that it stays true whatever happens to the row.
 
 cdef enum EventKind:
     EVENT_JOINED
@@ -19,7 +19,7 @@ cdef enum EventKind:
     EVENT_DONE
 
 cdef enum:
-    EVENTS_KEPT = 1024       # a larger ring is given back when it is empty: joins come in bursts
+    EVENT_BLOCK = 64
 
 cdef struct event_t:
     uint8_t kind
@@ -34,29 +34,35 @@ cdef struct event_t:
     uint8_t* data            # owned: payload, accuser, metadata or error text
     uint32_t size
 
+cdef struct event_block_t:
+    event_block_t* next
+    event_t[EVENT_BLOCK] events
+
 cdef struct events_t:
-    event_t* ring
-    uint32_t head
+    event_block_t* first     # where events are taken
+    event_block_t* last      # where they are added
+    uint32_t head            # place of the oldest event in the first block
+    uint32_t tail            # place behind the newest one in the last block
     uint32_t count
-    uint32_t capacity
     size_t bytes             # of all payloads in the ring
     uint64_t lost            # since the driver last asked
 
 
-cdef bint events_grow(events_t* events) noexcept nogil:
-    """Doubles the ring; False without memory."""
-    cdef uint32_t capacity = events.capacity * 2 if events.capacity else 16
-    cdef event_t* ring
-    cdef uint32_t i
-    ring = <event_t*>malloc(capacity * sizeof(event_t))
-    if ring == NULL:
+cdef bint events_reserve(events_t* events) noexcept nogil:
+    """Room for one more event; False without memory."""
+    cdef event_block_t* block
+    if events.last != NULL and events.tail < EVENT_BLOCK:
+        return True
+    block = <event_block_t*>malloc(sizeof(event_block_t))
+    if block == NULL:
         return False
-    for i in range(events.count):
-        ring[i] = events.ring[(events.head + i) & (events.capacity - 1)]
-    free(events.ring)
-    events.ring = ring
-    events.head = 0
-    events.capacity = capacity
+    block.next = NULL
+    if events.last == NULL:
+        events.first = block
+    else:
+        events.last.next = block
+    events.last = block
+    events.tail = 0
     return True
 
 
@@ -70,42 +76,45 @@ cdef inline bint is_awaited(const event_t* event) noexcept nogil:
 
 cdef bint events_push(events_t* events, event_t* event, slice_t data) noexcept nogil:
     """Takes the event with a copy of `data` and a new reference to its identity; counts a loss."""
+    cdef bint room = is_awaited(event) or (
+        events.count < EVENTS_MAX and events.bytes + data.len <= EVENT_BYTES_MAX)
     event.data = NULL
     event.size = data.len
-    if not is_awaited(event) and (events.count >= EVENTS_MAX
-                                  or events.bytes + data.len > EVENT_BYTES_MAX):
-        events.lost += 1
-        return False
-    if events.count == events.capacity and not events_grow(events):
+    if room and data.len:
+        event.data = <uint8_t*>malloc(data.len)
+        room = event.data != NULL
+    if not room or not events_reserve(events):
+        free(event.data)
         events.lost += 1
         return False
     if data.len:
-        event.data = <uint8_t*>malloc(data.len)
-        if event.data == NULL:
-            events.lost += 1
-            return False
         memcpy(event.data, data.ptr, data.len)
         events.bytes += data.len
     if event.identity != NULL:
         identity_retain(event.identity)
-    events.ring[(events.head + events.count) & (events.capacity - 1)] = event[0]
+    events.last.events[events.tail] = event[0]
+    events.tail += 1
     events.count += 1
     return True
 
 
 cdef bint events_pop(events_t* events, event_t* event) noexcept nogil:
     """Moves the oldest event out; the caller then owns its bytes and its reference."""
+    cdef event_block_t* emptied
     if events.count == 0:
         return False
-    event[0] = events.ring[events.head]
-    events.head = (events.head + 1) & (events.capacity - 1)
-    events.count -= 1
-    events.bytes -= event.size if event.data != NULL else 0
-    if events.count == 0 and events.capacity > EVENTS_KEPT:
-        free(events.ring)
-        events.ring = NULL
+    if events.head == EVENT_BLOCK:
+        emptied = events.first
+        events.first = emptied.next
         events.head = 0
-        events.capacity = 0
+        free(emptied)
+    event[0] = events.first.events[events.head]
+    events.head += 1
+    events.count -= 1
+    if events.count == 0:                # one block is left: it is used again from its start
+        events.head = 0
+        events.tail = 0
+    events.bytes -= event.size if event.data != NULL else 0
     return True
 
 
@@ -121,6 +130,5 @@ cdef void events_free(events_t* events, identities_t* identities) noexcept nogil
     cdef event_t event
     while events_pop(events, &event):
         event_release(&event, identities)
-    free(events.ring)
-    events.ring = NULL
-    events.capacity = 0
+    free(events.first)
+    memset(events, 0, sizeof(events_t))

@@ -193,7 +193,7 @@ cdef class MemberTable:
         row = table_add(&self.table, identity, &self.rng, state, now)
         if row == NONE:
             raise MemoryError
-        self.table.rows[row].flags = flags
+        table_row(&self.table, row).flags = flags
         return row
 
     def find(self, bytes name) -> int | None:
@@ -219,8 +219,10 @@ cdef class MemberTable:
         table_promote(&self.table, row, &self.rng)
         table_set_state(&self.table, row, state, now)
 
-    def reset(self, int64_t now, int64_t gossip_to_the_dead_ns) -> int:
-        return table_reset(&self.table, &self.rng, now, gossip_to_the_dead_ns)
+    def turn(self, uint32_t at, int64_t now, int64_t gossip_to_the_dead_ns) -> int | None:
+        cdef uint32_t row
+        row = table_turn(&self.table, at, &self.rng, now, gossip_to_the_dead_ns)
+        return None if row == NONE else row
 
     def choose(self, uint32_t k, uint32_t states=1) -> list:
         """Rows of up to k members whose state's bit is set in `states`."""
@@ -236,7 +238,7 @@ cdef class MemberTable:
 
     def order(self) -> list:
         cdef uint32_t at
-        return [self.table.order[at] for at in range(self.table.order_count)]
+        return [table_at(&self.table, at) for at in range(self.table.order_count)]
 
     def counts(self) -> list:
         cdef int state
@@ -244,7 +246,7 @@ cdef class MemberTable:
 
     def row(self, uint32_t row) -> tuple:
         """(name, addr, port, meta, vsn, state, since)"""
-        cdef member_t* member = &self.table.rows[row]
+        cdef member_t* member = table_row(&self.table, row)
         cdef slice_t name = identity_name(member.identity)
         cdef slice_t addr = identity_addr(member.identity)
         cdef slice_t meta = identity_meta(member.identity)
@@ -262,7 +264,8 @@ cdef class MemberTable:
         with nogil:
             for round_ in range(rounds):
                 for at in range(self.table.order_count):
-                    name = identity_name(self.table.rows[self.table.order[at]].identity)
+                    name = identity_name(table_row(
+                        &self.table, table_at(&self.table, at)).identity)
                     found += table_find(&self.table, name, table_hash(&self.table, name)) != NONE
         return found
 

@@ -5,7 +5,7 @@
 # Nothing is sized for the wire here: whoever interns has checked the lengths.
 
 cdef struct identity_t:
-    uint64_t hash               # of everything below
+    entry_t entry               # in the set; its hash is that of everything below `refs`
     uint32_t refs
     uint16_t name_len
     uint16_t meta_len
@@ -15,9 +15,7 @@ cdef struct identity_t:
     # The bytes of name, address and meta follow the struct.
 
 cdef struct identities_t:
-    identity_t** slots          # open addressing, linear probing
-    size_t capacity             # a power of two, or 0
-    size_t count
+    map_t map
     size_t bytes                # held by all identities, for stats
     uint64_t seed
     uint32_t owners             # the class `Identities` and every table that uses the set
@@ -27,6 +25,7 @@ cdef identities_t* identities_new(uint64_t seed) noexcept nogil:
     """An empty set with one owner, or NULL."""
     cdef identities_t* self = <identities_t*>calloc(1, sizeof(identities_t))
     if self != NULL:
+        map_init(&self.map)
         self.seed = seed
         self.owners = 1
     return self
@@ -38,15 +37,21 @@ cdef inline void identities_retain(identities_t* self) noexcept nogil:
 
 cdef void identities_release(identities_t* self) noexcept nogil:
     """One owner less. The last one takes everything that is left with it."""
-    cdef size_t at
+    cdef entry_t** head
+    cdef entry_t* entry
+    cdef uint32_t bucket
     if self == NULL:
         return
     self.owners -= 1
     if self.owners:
         return
-    for at in range(self.capacity):
-        free(self.slots[at])
-    free(self.slots)
+    for bucket in range(self.map.buckets):
+        head = map_head(&self.map, bucket)
+        while head[0] != NULL:
+            entry = head[0]
+            head[0] = entry.next
+            free(entry)
+    map_free(&self.map)
     free(self)
 
 
@@ -56,6 +61,11 @@ cdef inline uint8_t* identity_bytes(const identity_t* self) noexcept nogil:
 
 cdef inline size_t identity_size(const identity_t* self) noexcept nogil:
     return sizeof(identity_t) + self.name_len + self.addr_len + self.meta_len
+
+
+cdef inline size_t identity_content(const identity_t* self) noexcept nogil:
+    """Bytes of what makes an identity: from `name_len` to the end."""
+    return identity_size(self) - <size_t>(<char*>&self.name_len - <char*>self)
 
 
 cdef inline slice_t identity_name(const identity_t* self) noexcept nogil:
@@ -114,35 +124,13 @@ cdef identity_t* identity_new(
         memcpy(at + name.len, addr.ptr, addr.len)
     if meta.len:
         memcpy(at + name.len + addr.len, meta.ptr, meta.len)
-    self.hash = hash_bytes(set_.seed, <uint8_t*>self, identity_size(self))
+    self.entry.hash = hash_bytes(set_.seed, <uint8_t*>&self.name_len, identity_content(self))
     return self
 
 
 cdef inline bint identity_equal(const identity_t* a, const identity_t* b) noexcept nogil:
-    cdef size_t fields = sizeof(identity_t) - <size_t>(<char*>&a.name_len - <char*>a)
-    return (
-        a.hash == b.hash
-        and memcmp(&a.name_len, &b.name_len, fields) == 0
-        and memcmp(identity_bytes(a), identity_bytes(b), identity_size(a) - sizeof(identity_t)) == 0
-    )
-
-
-cdef bint identities_grow(identities_t* self) noexcept nogil:
-    cdef size_t capacity = max(<size_t>16, 2 * self.capacity)
-    cdef size_t at, to
-    cdef identity_t** slots = <identity_t**>calloc(capacity, sizeof(identity_t*))
-    if slots == NULL:
-        return False
-    for at in range(self.capacity):
-        if self.slots[at] != NULL:
-            to = self.slots[at].hash & (capacity - 1)
-            while slots[to] != NULL:
-                to = (to + 1) & (capacity - 1)
-            slots[to] = self.slots[at]
-    free(self.slots)
-    self.slots = slots
-    self.capacity = capacity
-    return True
+    return (a.entry.hash == b.entry.hash and identity_size(a) == identity_size(b)
+            and memcmp(&a.name_len, &b.name_len, identity_content(a)) == 0)
 
 
 cdef inline identity_t* identity_retain(identity_t* self) noexcept nogil:
@@ -155,43 +143,21 @@ cdef identity_t* identities_intern(
 ) noexcept nogil:
     """The one identity with these contents, retained for the caller; NULL without memory."""
     cdef identity_t* made
-    cdef size_t at
-    if 4 * (self.count + 1) > 3 * self.capacity and not identities_grow(self):
+    cdef entry_t* entry
+    if not map_reserve(&self.map):
         return NULL
     made = identity_new(self, name, addr, port, meta, vsn)
     if made == NULL:
         return NULL
-    at = made.hash & (self.capacity - 1)
-    while self.slots[at] != NULL:
-        if identity_equal(self.slots[at], made):
+    entry = map_first(&self.map, made.entry.hash)
+    while entry != NULL:
+        if identity_equal(<identity_t*>entry, made):
             free(made)
-            return identity_retain(self.slots[at])
-        at = (at + 1) & (self.capacity - 1)
-    self.slots[at] = made
-    self.count += 1
+            return identity_retain(<identity_t*>entry)
+        entry = entry.next
+    map_put(&self.map, &made.entry)
     self.bytes += identity_size(made)
     return identity_retain(made)
-
-
-cdef void identities_forget(identities_t* self, identity_t* gone) noexcept nogil:
-    """Take `gone` out of the set and close the gap it leaves in its run of slots."""
-    cdef size_t mask = self.capacity - 1
-    cdef size_t hole = gone.hash & mask
-    cdef size_t at
-    while self.slots[hole] != gone:
-        hole = (hole + 1) & mask
-    at = hole
-    while True:
-        at = (at + 1) & mask
-        if self.slots[at] == NULL:
-            break
-        # An entry may move back into the hole unless its home lies behind the hole.
-        if ((at - self.slots[at].hash) & mask) >= ((at - hole) & mask):
-            self.slots[hole] = self.slots[at]
-            hole = at
-    self.slots[hole] = NULL
-    self.count -= 1
-    self.bytes -= identity_size(gone)
 
 
 cdef void identity_release(identities_t* self, identity_t* identity) noexcept nogil:
@@ -200,7 +166,8 @@ cdef void identity_release(identities_t* self, identity_t* identity) noexcept no
         return
     identity.refs -= 1
     if identity.refs == 0:
-        identities_forget(self, identity)
+        map_drop(&self.map, &identity.entry)
+        self.bytes -= identity_size(identity)
         free(identity)
 
 
@@ -220,7 +187,7 @@ cdef class Identities:
         identities_release(self.set)
 
     def __len__(self) -> int:
-        return <Py_ssize_t>self.set.count
+        return <Py_ssize_t>self.set.map.count
 
     @property
     def nbytes(self) -> int:

@@ -45,6 +45,7 @@ cdef enum:
     BROADCAST_TIERS_MAX = 256        # an item sent so often stays in the last tier
     PROTOCOL_VERSION_MIN = 1         # protocol §11
     PROTOCOL_VERSION_MAX = 5
+    PROBE_ROWS_MAX = 512             # rows looked at for the next target; then none until next time
     INDIRECT_CHECKS_MAX = 64         # helpers of one probe, and destinations of one gossip round
     ERROR_TEXT_BYTES_MAX = 320       # what is kept of a peer's error text
     PENDING_ACKS_MAX = 1024          # relays for others, and own pings by hand

@@ -121,17 +121,19 @@ cdef void send_ping_and_suspicion(swim_t* s, member_t* row) noexcept nogil:
 # --- one probe ----------------------------------------------------------------------------------
 
 cdef uint32_t next_target(swim_t* s) noexcept nogil:
-    """Round robin over the shuffled table; each wrap drops old dead rows and shuffles again."""
+    """Round robin: each round draws its own order, and drops the old dead, as it goes along."""
     cdef uint32_t considered = 0
     cdef uint32_t index
     cdef member_t* row
-    while considered < s.table.order_count:
+    while considered < min(s.table.order_count, <uint32_t>PROBE_ROWS_MAX):
         considered += 1
         if s.probe.index >= s.table.order_count:
-            table_reset(&s.table, &s.rng, s.now_ns, s.settings.gossip_to_the_dead_time_ns)
             s.probe.index = 0
             continue
-        index = s.table.order[s.probe.index]
+        index = table_turn(&s.table, s.probe.index, &s.rng, s.now_ns,
+                           s.settings.gossip_to_the_dead_time_ns)
+        if index == NONE:
+            continue
         s.probe.index += 1
         row = row_at(s, index)
         if index != s.self_row and is_up(row):

@@ -28,7 +28,7 @@ cdef bint write_push_pull(swim_t* s, bint join, buffer_t* out) noexcept nogil:
     if not buffer_append_slice(out, writer_slice(&writer)):
         return False
     for i in range(s.table.order_count):
-        row = row_at(s, s.table.order[i])
+        row = row_at(s, table_at(&s.table, i))
         node.name = identity_name(row.identity)
         node.addr = identity_addr(row.identity)
         node.port = row.identity.port
@@ -76,11 +76,11 @@ cdef int check_versions(swim_t* s, stream_reader_t* reader) noexcept nogil:
     if more < 0:
         return MERGE_MALFORMED
     for i in range(s.table.order_count):
-        row = row_at(s, s.table.order[i])
+        row = row_at(s, table_at(&s.table, i))
         if row.state == STATE_ALIVE:
             narrow(&range_, row.identity.vsn)
     for i in range(s.table.order_count):
-        if not within(&range_, row_at(s, s.table.order[i]).identity.vsn):
+        if not within(&range_, row_at(s, table_at(&s.table, i)).identity.vsn):
             return MERGE_INCOMPATIBLE
     while stream_next_node(reader, &node) == 1:
         if versions_sane(node.vsn) and not within(&range_, node.vsn.ptr):

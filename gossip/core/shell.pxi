@@ -408,7 +408,7 @@ cdef class Swim:
     def members(self):
         cdef table_t* table = &self.swim.table
         cdef uint32_t i
-        return [row_tuple(&table.rows[table.order[i]]) for i in range(table.order_count)]
+        return [row_tuple(table_row(table, table_at(table, i))) for i in range(table.order_count)]
 
     def member(self, bytes name):
         cdef uint32_t index = find_row(self.swim, view(name))

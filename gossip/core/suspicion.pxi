@@ -92,44 +92,29 @@ cdef struct suspicion_t:
     uint64_t[1 + SUSPICION_CONFIRMATIONS_MAX] accusers
 
 cdef struct suspicions_t:
-    suspicion_t* entries
-    uint32_t capacity
+    pages_t entries             # suspicion_t
+    uint32_t used               # entries ever used
     uint32_t count
     uint32_t free_entry
 
 
 cdef void suspicions_init(suspicions_t* self) noexcept nogil:
     memset(self, 0, sizeof(suspicions_t))
+    pages_init(&self.entries, sizeof(suspicion_t))
     self.free_entry = NONE
+
+
+cdef inline suspicion_t* suspicion_at(suspicions_t* self, uint32_t index) noexcept nogil:
+    """The entry; it stays where it is until suspicion_end."""
+    return &(<suspicion_t*>page_of(&self.entries, index))[in_page(index)]
 
 
 cdef void suspicions_free(suspicions_t* self) noexcept nogil:
     cdef uint32_t index
-    for index in range(self.capacity):
-        free(self.entries[index].accuser)
-    free(self.entries)
+    for index in range(self.used):
+        free(suspicion_at(self, index).accuser)
+    pages_free(&self.entries)
     suspicions_init(self)
-
-
-cdef bint suspicions_grow(suspicions_t* self) noexcept nogil:
-    cdef uint32_t capacity = max(<uint32_t>4, 2 * self.capacity)
-    cdef uint32_t index
-    cdef suspicion_t* entries
-    entries = <suspicion_t*>realloc(self.entries, capacity * sizeof(suspicion_t))
-    if entries == NULL:
-        return False
-    self.entries = entries
-    for index in range(self.capacity, capacity):
-        entries[index].accuser = NULL
-        entries[index].row = self.free_entry
-        self.free_entry = index
-    self.capacity = capacity
-    return True
-
-
-cdef inline suspicion_t* suspicion_at(suspicions_t* self, uint32_t index) noexcept nogil:
-    """The entry; the pointer is good until the next suspicion_start."""
-    return &self.entries[index]
 
 
 cdef uint32_t suspicion_start(
@@ -142,16 +127,21 @@ cdef uint32_t suspicion_start(
     cdef suspicion_t* entry
     # Nothing bounds a From on the wire; what is kept of it is for people to read.
     cdef uint32_t accuser_len = min(from_.len, <uint32_t>NAME_BYTES_MAX)
-    if self.free_entry == NONE and not suspicions_grow(self):
+    if (self.free_entry == NONE and self.used == self.entries.count
+            and not pages_grow(&self.entries)):
         return NONE
     accuser = <uint8_t*>malloc(accuser_len + 1)
     if accuser == NULL:
         return NONE
     if accuser_len:
         memcpy(accuser, from_.ptr, accuser_len)
-    index = self.free_entry
-    entry = &self.entries[index]
-    self.free_entry = entry.row
+    if self.free_entry != NONE:
+        index = self.free_entry
+        self.free_entry = suspicion_at(self, index).row
+    else:
+        index = self.used
+        self.used += 1
+    entry = suspicion_at(self, index)
     self.count += 1
     entry.started_ns = now
     entry.min_ns = min_ns
@@ -206,7 +196,7 @@ cdef void suspicion_end(suspicions_t* self, uint32_t index) noexcept nogil:
     cdef suspicion_t* entry
     if index == NONE:
         return
-    entry = &self.entries[index]
+    entry = suspicion_at(self, index)
     free(entry.accuser)
     entry.accuser = NULL
     entry.row = self.free_entry

@@ -200,8 +200,7 @@ cdef inline uint32_t find_row(swim_t* s, slice_t name) noexcept nogil:
 
 
 cdef inline member_t* row_at(swim_t* s, uint32_t index) noexcept nogil:
-    """The row; the pointer is good until the table grows."""
-    return &s.table.rows[index]
+    return table_row(&s.table, index)
 
 
 cdef inline uint32_t rows_in(swim_t* s, int state) noexcept nogil:

@@ -26,45 +26,40 @@ cdef struct timer_t:
     uint8_t kind
 
 cdef struct timers_t:
-    timer_t* heap
-    int32_t* where              # handle -> place in the heap; of a free handle: the next free one
+    pages_t heap                # timer_t
+    pages_t where               # int32_t: place of each handle; of a free one: the next free one
     int32_t count
-    int32_t capacity
+    int32_t handles             # ever given out
     int32_t free_handle         # -1: none
     uint64_t sequence
 
 
 cdef void timers_init(timers_t* self) noexcept nogil:
     memset(self, 0, sizeof(timers_t))
+    pages_init(&self.heap, sizeof(timer_t))
+    pages_init(&self.where, sizeof(int32_t))
     self.free_handle = -1
 
 
+cdef inline timer_t* timer_at(const timers_t* self, uint32_t at) noexcept nogil:
+    """The timer at a place of the heap."""
+    return &(<timer_t*>page_of(&self.heap, at))[in_page(at)]
+
+
+cdef inline int32_t* place_of(const timers_t* self, uint32_t handle) noexcept nogil:
+    return &(<int32_t*>page_of(&self.where, handle))[in_page(handle)]
+
+
 cdef void timers_free(timers_t* self) noexcept nogil:
-    free(self.heap)
-    free(self.where)
+    pages_free(&self.heap)
+    pages_free(&self.where)
     timers_init(self)
 
 
 cdef bint timers_grow(timers_t* self) noexcept nogil:
-    cdef int32_t capacity = max(16, 2 * self.capacity)
-    cdef timer_t* heap
-    cdef int32_t* where
-    cdef int32_t handle
-    if self.capacity > (1 << 29):
-        return False
-    heap = <timer_t*>realloc(self.heap, capacity * sizeof(timer_t))
-    if heap == NULL:
-        return False
-    self.heap = heap
-    where = <int32_t*>realloc(self.where, capacity * sizeof(int32_t))
-    if where == NULL:
-        return False
-    self.where = where
-    for handle in range(capacity - 1, self.capacity - 1, -1):
-        where[handle] = self.free_handle
-        self.free_handle = handle
-    self.capacity = capacity
-    return True
+    """Room for more handles, and for as many timers: the heap's pages are had first."""
+    return ((self.heap.count > self.where.count or pages_grow(&self.heap))
+            and pages_grow(&self.where))
 
 
 cdef inline bint timer_before(const timer_t* a, const timer_t* b) noexcept nogil:
@@ -72,8 +67,8 @@ cdef inline bint timer_before(const timer_t* a, const timer_t* b) noexcept nogil
 
 
 cdef inline void timers_place(timers_t* self, int32_t at, const timer_t* timer) noexcept nogil:
-    self.heap[at] = timer[0]
-    self.where[timer.handle] = at
+    timer_at(self, at)[0] = timer[0]
+    place_of(self, timer.handle)[0] = at
 
 
 cdef void timers_settle(timers_t* self, int32_t at, timer_t timer) noexcept nogil:
@@ -81,19 +76,20 @@ cdef void timers_settle(timers_t* self, int32_t at, timer_t timer) noexcept nogi
     cdef int32_t parent, child
     while at > 0:
         parent = (at - 1) >> 1
-        if not timer_before(&timer, &self.heap[parent]):
+        if not timer_before(&timer, timer_at(self, parent)):
             break
-        timers_place(self, at, &self.heap[parent])
+        timers_place(self, at, timer_at(self, parent))
         at = parent
     while True:
         child = 2 * at + 1
         if child >= self.count:
             break
-        if child + 1 < self.count and timer_before(&self.heap[child + 1], &self.heap[child]):
+        if child + 1 < self.count and timer_before(
+                timer_at(self, child + 1), timer_at(self, child)):
             child += 1
-        if not timer_before(&self.heap[child], &timer):
+        if not timer_before(timer_at(self, child), &timer):
             break
-        timers_place(self, at, &self.heap[child])
+        timers_place(self, at, timer_at(self, child))
         at = child
     timers_place(self, at, &timer)
 
@@ -102,10 +98,14 @@ cdef int32_t timers_arm(timers_t* self, uint8_t kind, uint64_t ref,
                         int64_t deadline) noexcept nogil:
     """A new timer; its handle, or -1 when there is no memory (nothing has changed then)."""
     cdef timer_t timer
-    if self.free_handle < 0 and not timers_grow(self):
+    if self.free_handle >= 0:
+        timer.handle = self.free_handle
+        self.free_handle = place_of(self, timer.handle)[0]
+    elif <uint32_t>self.handles < self.where.count or timers_grow(self):
+        timer.handle = self.handles
+        self.handles += 1
+    else:
         return -1
-    timer.handle = self.free_handle
-    self.free_handle = self.where[timer.handle]
     timer.deadline = deadline
     timer.kind = kind
     timer.ref = ref
@@ -121,11 +121,11 @@ cdef void timers_rearm(timers_t* self, int32_t handle, int64_t deadline) noexcep
     cdef timer_t timer
     if handle < 0:
         return
-    timer = self.heap[self.where[handle]]
+    timer = timer_at(self, place_of(self, handle)[0])[0]
     timer.deadline = deadline
     timer.rank = (<uint64_t>timer.kind << 56) | self.sequence
     self.sequence += 1
-    timers_settle(self, self.where[handle], timer)
+    timers_settle(self, place_of(self, handle)[0], timer)
 
 
 cdef void timers_cancel(timers_t* self, int32_t handle) noexcept nogil:
@@ -133,28 +133,28 @@ cdef void timers_cancel(timers_t* self, int32_t handle) noexcept nogil:
     cdef int32_t hole
     if handle < 0:
         return
-    hole = self.where[handle]
-    self.where[handle] = self.free_handle
+    hole = place_of(self, handle)[0]
+    place_of(self, handle)[0] = self.free_handle
     self.free_handle = handle
     self.count -= 1
     if hole != self.count:
-        timers_settle(self, hole, self.heap[self.count])
+        timers_settle(self, hole, timer_at(self, self.count)[0])
 
 
 cdef inline int64_t timers_next(const timers_t* self) noexcept nogil:
     """The earliest deadline, INT64_MAX when no timer is armed."""
-    return self.heap[0].deadline if self.count else INT64_MAX
+    return timer_at(self, 0).deadline if self.count else INT64_MAX
 
 
 cdef inline int timers_next_kind(const timers_t* self) noexcept nogil:
     """The kind of the timer that fires next, -1 when none is armed."""
-    return self.heap[0].kind if self.count else -1
+    return timer_at(self, 0).kind if self.count else -1
 
 
 cdef bint timers_pop_due(timers_t* self, int64_t now, timer_t* out) noexcept nogil:
     """Take the next timer with a deadline <= now; its handle is free afterwards."""
-    if self.count == 0 or self.heap[0].deadline > now:
+    if self.count == 0 or timer_at(self, 0).deadline > now:
         return False
-    out[0] = self.heap[0]
+    out[0] = timer_at(self, 0)[0]
     timers_cancel(self, out.handle)
     return True

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gossip._core import Identities, MemberTable
 
-FIELDS = 32  # bytes of an identity before its name, address and metadata
+FIELDS = 40  # bytes of an identity before its name, address and metadata
 
 
 class Contents(TypedDict):

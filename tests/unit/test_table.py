@@ -21,6 +21,15 @@ def table_of(n: int, seed: int = 1) -> MemberTable:
     return table
 
 
+def walk(table: MemberTable, now: int = 0, age: int = 2**62) -> int:
+    """One round of turns over all places; how many rows it removed."""
+    before, at = len(table), 0
+    while at < len(table):
+        if table.turn(at, now, age) is not None:
+            at += 1
+    return before - len(table)
+
+
 def test_a_member_row_fits_one_cache_line() -> None:
     assert MEMBER_ROW_BYTES <= 64
 
@@ -29,7 +38,7 @@ def test_an_empty_table_finds_nobody() -> None:
     table = table_of(0)
     assert table.find(b"") is None
     assert table.choose(3) == []
-    assert table.reset(0, 0) == 0
+    assert table.order() == []
 
 
 def test_a_row_keeps_its_number_while_others_come_and_go() -> None:
@@ -76,34 +85,41 @@ def test_a_name_that_is_no_member_is_found_but_not_in_the_order(state: int) -> N
     assert table.counts() == [4, 0, 0, 0, 0, 0]
 
 
-def test_a_reset_removes_only_those_dead_or_left_for_longer_than_the_time() -> None:
+def test_a_round_removes_only_those_dead_or_left_for_longer_than_the_time() -> None:
     table = table_of(6)
     for row, state, since in [(0, DEAD, 0), (1, LEFT, 0), (2, DEAD, 1), (3, SUSPECT, 0)]:
         table.set_state(row, state, since)
     refused = table.add(b"refused", state=REFUSED)
-    assert table.reset(11, 10) == 2
+    assert walk(table, 11, 10) == 2
     assert sorted(table.order()) == [2, 3, 4, 5]
     assert [table.find(b"node-%d" % number) for number in range(4)] == [None, None, 2, 3]
     assert table.find(b"refused") == refused
 
 
-def test_a_reset_never_removes_the_node_itself() -> None:
+def test_a_round_never_removes_the_node_itself() -> None:
     table = table_of(2)
     me = table.add(b"me", flags=SELF)
     table.set_state(me, LEFT, 0)
-    assert table.reset(2**62, 1) == 0
+    assert walk(table, 2**62, 1) == 0
     assert table.find(b"me") == me
 
 
-def test_a_reset_shuffles_without_a_preference() -> None:
+def test_a_round_shuffles_without_a_preference() -> None:
     table = table_of(4)
     seen: dict[tuple[int, ...], int] = {}
     for _ in range(2400):
-        table.reset(0, 0)
+        walk(table)
         order = tuple(table.order())
         seen[order] = seen.get(order, 0) + 1
     assert len(seen) == 24
     assert all(60 < count < 150 for count in seen.values())
+
+
+def test_a_round_visits_every_member_once() -> None:
+    table = table_of(300)
+    assert sorted(row for at in range(300) if (row := table.turn(at, 0, 0)) is not None) == list(
+        range(300)
+    )
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 8, 9, 10, 50])
@@ -180,13 +196,13 @@ class TableBesideADict(RuleBasedStateMachine):
         self.known[name] = (row, state, self.now)
 
     @rule(age=st.integers(0, 10))
-    def reset(self, age: int) -> None:
+    def walk(self, age: int) -> None:
         gone = {
             name
             for name, (_, state, since) in self.known.items()
             if state in (DEAD, LEFT) and self.now - since > age
         }
-        assert self.table.reset(self.now, age) == len(gone)
+        assert walk(self.table, self.now, age) == len(gone)
         for name in gone:
             del self.known[name]
 

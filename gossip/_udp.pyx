@@ -8,7 +8,6 @@ from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy, memset
-from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 cimport cython
 
@@ -27,6 +26,13 @@ from gossip._core cimport (
 cdef extern from "Python.h":
     int PyGC_Disable()
     int PyGC_Enable()
+
+cdef extern from "<time.h>" nogil:      # posix.time names <sys/time.h>, which need not bring it
+    cdef struct timespec:
+        long tv_sec
+        long tv_nsec
+    int CLOCK_MONOTONIC
+    int clock_gettime(int clock, timespec* now)
 
 cdef extern from "<sys/socket.h>" nogil:
     ctypedef unsigned short sa_family_t

@@ -17,6 +17,7 @@ include "../gossip/core/address.pxi"
 include "../gossip/core/msgpack.pxi"
 include "../gossip/core/lzw.pxi"
 include "../gossip/core/messages.pxi"
+include "../gossip/core/maps.pxi"
 
 
 cdef int64_t cpu_ns() noexcept nogil:

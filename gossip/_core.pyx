@@ -21,11 +21,14 @@ include "core/address.pxi"          # addresses, comparisons, allowed networks
 include "core/rng.pxi"              # the seeded random numbers
 include "core/msgpack.pxi"          # the msgpack dialect of the wire
 include "core/lzw.pxi"              # LZW exactly as the wire has it
-include "core/messages.pxi"         # one table of fields per message, both directions
+include "core/messages.pxi"         # the messages, and a table of fields for each
+include "core/maps.pxi"             # messages as msgpack maps, both directions
 include "core/crc.pxi"              # CRC-32
 include "core/aead.pxi"             # sealing and opening through function pointers; nonces; replays
 include "core/packet.pxi"           # the envelopes of a datagram, both directions
+include "core/versions.pxi"         # whether the versions of a pool fit together
 include "core/stream.pxi"           # the same for streams, read as the bytes come in
+include "core/stream_write.pxi"     # a message in the envelopes of a stream
 include "core/inspect.pxi"          # the codec's face to Python: packets as dictionaries
 include "core/inspect_stream.pxi"   # the same for streams
 include "core/timers.pxi"           # one heap of deadlines

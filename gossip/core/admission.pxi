@@ -7,9 +7,6 @@ cdef enum NameRule:
     NAME_ANY = 0             # 1..255 bytes without control characters
     NAME_SERF = 1            # letters, digits, dash and dot, up to 128; protocol: Serf §6
 
-cdef enum:
-    VSN_BYTES = 6
-
 
 cdef bint name_readable(slice_t name) noexcept nogil:
     """Without control characters: a name stands in log lines, also the name of an accuser."""
@@ -31,14 +28,6 @@ cdef bint name_allowed(swim_t* s, slice_t name) noexcept nogil:
                 or c == c"-" or c == c"."):
             return False
     return name.len <= NAME_SERF_BYTES_MAX
-
-
-cdef bint versions_sane(slice_t vsn) noexcept nogil:
-    """At least six bytes, with ranges that are ranges."""
-    if vsn.len < VSN_BYTES or vsn.len > VSN_BYTES_MAX:
-        return False
-    cdef const uint8_t* v = vsn.ptr
-    return 0 < v[0] <= v[2] <= v[1] and v[3] <= v[5] <= v[4]
 
 
 cdef bint versions_absurd(slice_t vsn) noexcept nogil:
@@ -81,9 +70,9 @@ cdef int address_admissible(swim_t* s, const alive_t* alive) noexcept nogil:
     return DROP_NONE
 
 
-cdef int alive_admissible(swim_t* s, const alive_t* alive) noexcept nogil:
-    """The rules for an alive claim about another node, from the claim alone."""
-    if not name_allowed(s, alive.node):
+cdef int alive_admissible(swim_t* s, const alive_t* alive, bint known) noexcept nogil:
+    """The rules for an alive claim about another node. A `known` name was looked at before."""
+    if not known and not name_allowed(s, alive.node):
         return DROP_NAME
     if alive.meta.len > META_BYTES_MAX:
         return DROP_META

@@ -196,9 +196,9 @@ cdef void handle_alive(swim_t* s, alive_t* alive) noexcept nogil:
     if is_self(s, alive.node):
         handle_own_alive(s, alive)
         return
-    reason = alive_admissible(s, alive)
     index = find_row(s, alive.node)
     row = row_at(s, index) if index != NONE else NULL
+    reason = alive_admissible(s, alive, row != NULL)
     if reason == DROP_NONE and incarnation_jumps(row.incarnation if row != NULL else 0,
                                                  alive.incarnation):
         reason = DROP_INCARNATION_JUMP

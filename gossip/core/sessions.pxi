@@ -213,17 +213,13 @@ cdef void read_reply(swim_t* s, session_t* session) noexcept nogil:
     cdef char[ERROR_TEXT_BYTES_MAX] text
     cdef err_t err
     cdef ack_t ack
-    cdef int verdict
     if reader.type == MSG_ERR and decode_err(reader.body, &err) == DROP_NONE:
         end_session(s, session, text, remote_error(text, err.error))
     elif session.role == SESSION_PUSH_PULL and reader.type == MSG_PUSH_PULL:
-        verdict = merge_push_pull(s, reader)
-        if verdict == MERGE_OK:
+        if merge_push_pull(s, reader):
             end_session(s, session, NULL, 0)
-        elif verdict == MERGE_INCOMPATIBLE:
-            fail_session(s, session, b"the peer's members speak versions that do not fit ours")
         else:
-            fail_session(s, session, b"the peer's reply is malformed")
+            fail_session(s, session, b"the peer's members speak versions that do not fit ours")
     elif (session.role == SESSION_TCP_PING and reader.type == MSG_ACK
             and decode_ack(reader.body, &ack) == DROP_NONE and ack.seq_no == session.sequence):
         if s.probe.phase != PROBE_IDLE and s.probe.sequence == session.sequence:

@@ -1,6 +1,6 @@
 # stream.pxi: requests and replies on streams, read as the bytes come in (protocol §10).
 #
-# One reader per direction of a stream, and the writing of its envelopes. No socket, no deadline:
+# One reader per direction of a stream; stream_write.pxi is the other way. No socket, no deadline:
 # time and connections are the session's. All work is linear in the bytes, however they are cut.
 
 from libc.stdio cimport snprintf
@@ -51,6 +51,7 @@ cdef struct stream_reader_t:
     slice_t body                # map of a ping, ack or err
     char[STREAM_ERROR_BYTES] error
     bint reply_error            # the accepting side answers with the error, else it just closes
+    versions_t versions         # of all nodes that are sane; the living narrow them
     uint32_t nodes_read
     uint32_t nodes_at           # where the first node begins
     uint32_t node_next          # iteration: number and place of the next node
@@ -68,6 +69,7 @@ cdef void stream_reader_init(stream_reader_t* r, const envelope_t* e, opened_t* 
     memset(r, 0, sizeof(stream_reader_t) - sizeof(scanner_t))
     r.envelope = e
     r.scratch = scratch
+    versions_init(&r.versions)
     r.limit = limit if 0 < limit < STREAM_INFLATED_MAX else STREAM_INFLATED_MAX
     r.phase = PHASE_LABEL if expect_label else PHASE_OUTER
     for i in range(STREAM_LAYERS):
@@ -326,17 +328,34 @@ cdef int stream_header_phase(stream_reader_t* r) noexcept nogil:
     return STREAM_NEXT
 
 
+cdef inline bint stream_node_whole(stream_reader_t* r, push_node_t* node) noexcept nogil:
+    """Take the next node if all of it has come. Tried once a node: the rest is stream_item's."""
+    cdef slice_t rest
+    cdef cursor_t c
+    if r.scanning:
+        return False
+    rest = stream_rest(r)
+    c = cursor_of(rest)
+    if message_decode(&PUSH_NODE, &c, node) != DROP_NONE:
+        return False
+    r.at += rest.len - <uint32_t>cursor_left(&c)
+    return True
+
+
 cdef int stream_nodes_phase(stream_reader_t* r) noexcept nogil:
     """Find and check every node once; stream_next_node gives them out afterwards."""
     cdef push_node_t node
     cdef slice_t item = slice_nil()
     cdef int result
     while r.nodes_read < r.header.nodes:
-        result = stream_item(r, &item)
-        if result == SCAN_MORE:
-            return stream_short(r)
-        if result == SCAN_BAD or decode_body(&PUSH_NODE, item, &node) != DROP_NONE:
-            return stream_fail(r, b"msgpack decode error", False)
+        if not stream_node_whole(r, &node):
+            result = stream_item(r, &item)
+            if result == SCAN_MORE:
+                return stream_short(r)
+            if result == SCAN_BAD or decode_body(&PUSH_NODE, item, &node) != DROP_NONE:
+                return stream_fail(r, b"msgpack decode error", False)
+        if versions_sane(node.vsn):
+            versions_add(&r.versions, node.vsn.ptr, node.state == 0)
         r.nodes_read += 1
     r.phase = PHASE_USER
     return STREAM_NEXT
@@ -420,78 +439,3 @@ cdef int stream_next_node(stream_reader_t* r, push_node_t* out) noexcept nogil:
     r.node_at = all_.len - <uint32_t>cursor_left(&c)
     r.node_next += 1
     return 1
-
-
-# -- writing
-
-cdef bint stream_label(const envelope_t* e, buffer_t* out) noexcept nogil:
-    """The header a dialler sends first; nothing without a label (protocol §8)."""
-    cdef uint8_t[2] head
-    head[0] = MSG_LABEL
-    head[1] = e.label_len
-    return e.label_len == 0 or (
-        buffer_append(out, head, 2) and buffer_append(out, e.label, e.label_len))
-
-
-cdef bint stream_compress(opened_t* scratch, slice_t plain, buffer_t* out) noexcept nogil:
-    """Append the type 9 form, even where it is larger (protocol §6)."""
-    cdef buffer_t packed
-    cdef compress_t message
-    cdef writer_t w
-    cdef bint ok = False
-    buffer_init(&packed)
-    if buffer_reserve(&packed, lzw_bound(plain.len)):
-        w = writer_of(packed.data, packed.cap)
-        lzw_encode(plain, &w, &scratch.lzw)
-        message.algo = 0
-        message.buf = writer_slice(&w)
-        if buffer_reserve(out, message.buf.len + compress_overhead(message.buf.len)):
-            w = writer_of(buffer_end(out), out.cap - out.len)
-            message_encode(&COMPRESS, &w, &message)
-            out.len += writer_len(&w)
-            ok = True
-    buffer_free(&packed)
-    return ok
-
-
-cdef bint stream_close_seal(const envelope_t* e, buffer_t* out, size_t start) noexcept nogil:
-    """Seal what stands in `out` behind the room for both headers that begins at `start`."""
-    cdef uint8_t[STREAM_SEAL_HEAD + LABEL_BYTES_MAX] aad
-    cdef size_t head = STREAM_SEAL_HEAD + SEAL_HEAD
-    cdef size_t n = out.len - start - head
-    cdef size_t sealed = n + SEAL_OVERHEAD
-    cdef writer_t w
-    if e.seal_version == 0:
-        sealed += SEAL_BLOCK - n % SEAL_BLOCK
-    if sealed > STREAM_SEALED_MAX or not buffer_reserve(out, SEAL_BLOCK + TAG_BYTES):
-        return False
-    w = writer_of(&out.data[start + head], out.cap - start - head)
-    writer_take(&w, n)
-    if sealed_write(e, &w, slice_of(aad, stream_aad(e, <uint32_t>sealed, aad))) != DROP_NONE:
-        return False
-    memcpy(writer_before(&w, STREAM_SEAL_HEAD), aad, STREAM_SEAL_HEAD)
-    out.len = start + writer_len(&w)
-    return True
-
-
-cdef bint stream_seal(const envelope_t* e, opened_t* scratch, slice_t plain,
-                      buffer_t* out) noexcept nogil:
-    """Append a message in its envelopes: compressed if so configured, sealed if there are keys.
-
-    False without memory, without a nonce, or when it would be too long for any receiver; `out` is
-    as it was then. `plain` is a whole message, never empty, and not part of `out`.
-    """
-    cdef size_t start = out.len
-    cdef bint ok = plain.len > 0
-    if ok and envelope_seals(e):
-        ok = buffer_reserve(out, STREAM_SEAL_HEAD + SEAL_HEAD)
-        out.len += STREAM_SEAL_HEAD + SEAL_HEAD if ok else 0
-    if ok and e.compression:
-        ok = stream_compress(scratch, plain, out)
-    elif ok:
-        ok = buffer_append(out, plain.ptr, plain.len)
-    if ok and envelope_seals(e):
-        ok = stream_close_seal(e, out, start)
-    if not ok:
-        out.len = start
-    return ok

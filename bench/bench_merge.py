@@ -22,9 +22,11 @@ def merging(node: Swim, reply: bytes, members: int) -> Callable[[], float]:
         node.join(cores.IP, packets.PORT, b"", cores.START_NS)
         (stream,) = [command[1] for command in node.commands() if command[0] == "open"]
         node.stream_opened(stream, cores.START_NS)
+        cores.work(node)
         node.commands()
         start = time.thread_time_ns()
         node.stream_received(stream, reply, cores.START_NS)
+        cores.work(node)
         taken = time.thread_time_ns() - start
         (done,) = [event for event in node.events() if event[0] == "done"]
         assert done[2] is None

@@ -31,8 +31,15 @@ def merge(node: Swim, state: bytes) -> None:
     stream = node.accept_stream(IP, packets.PORT, START_NS)
     node.stream_received(stream, state, START_NS)
     node.stream_ended(stream, START_NS)
+    work(node)
     node.commands()
     node.events()
+
+
+def work(node: Swim) -> None:
+    """Ticks until the node has done what it put off."""
+    while (deadline := node.next_deadline()) is not None and deadline[1] == "work":
+        node.tick(START_NS)
 
 
 def empty(node: Swim, label: bytes = b"") -> None:

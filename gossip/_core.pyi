@@ -235,8 +235,12 @@ class Swim:
     def transmits(self) -> list[tuple[bytes, bytes, int]]:
         """Takes the datagrams that wait, as (bytes, destination address, port)."""
 
-    def events(self) -> list[tuple[Any, ...]]:
-        """Takes the events that wait, oldest first.
+    @property
+    def waiting(self) -> bool:
+        """Whether events or stream commands wait to be taken."""
+
+    def events(self, at_most: int = ...) -> list[tuple[Any, ...]]:
+        """Takes the events that wait, oldest first, or so many of them.
 
         ("joined" | "updated" | "refuted" | "left" | "asked", member),
         ("suspected" | "confirmed", member, by),

@@ -29,6 +29,9 @@ JOINS_AT_ONCE: Final = 8
 ADMISSION_SECONDS: Final = 10.0
 """How long an `accept_member` may think about one name before the answer is no."""
 
+EVENTS_AT_ONCE: Final = 8
+"""Events of the core that are handed on in one turn of the loop; the next turn goes on."""
+
 EVENT_BYTES: Final = 64 << 20
 """Payload bytes that wait for one slow consumer before the oldest message is dropped."""
 

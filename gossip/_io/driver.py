@@ -78,6 +78,7 @@ class Driver:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_deadline = _NEVER
         self._writing = False
+        self._going_on = False
 
     def _make_core(self) -> Swim:
         core = Swim(
@@ -226,12 +227,24 @@ class Driver:
         if flags & WAITING:
             for command in self.core.commands():
                 self._streams.command(command)
-            for told in self.core.events():
+            for told in self.core.events(bounds.EVENTS_AT_ONCE):
                 self._hand_on(told)
+            if self.core.waiting:
+                self._go_on_soon()
         if flags & BLOCKED and not self._writing:
             self._writing = True
             self.loop.add_writer(self.sockets.udp.fileno(), self._on_writable)
         self._set_timer()
+
+    def _go_on_soon(self) -> None:
+        """More is to be told than this turn of the loop shall hear of."""
+        if not self._going_on:
+            self._going_on = True
+            self.loop.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        self._going_on = False
+        self._finish(self.endpoint.flush())
 
     def _set_timer(self) -> None:
         """One timer. One that comes too early for a deadline that moved away is left to come."""

@@ -48,6 +48,11 @@ cdef inline bint slice_equal(slice_t a, slice_t b) noexcept nogil:
     return a.len == b.len and (a.len == 0 or memcmp(a.ptr, b.ptr, a.len) == 0)
 
 
+cdef inline uint32_t slice_offset(slice_t whole, slice_t part) noexcept nogil:
+    """Where in the whole a part of it begins; 0 for an empty one."""
+    return <uint32_t>(part.ptr - whole.ptr) if part.len else 0
+
+
 cdef inline slice_t slice_from(slice_t s, uint32_t start) noexcept nogil:
     """What follows the first `start` bytes; empty when there are fewer."""
     if start >= s.len:

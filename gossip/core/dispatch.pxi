@@ -127,14 +127,11 @@ cdef void notice_stall(swim_t* s) noexcept nogil:
 
 cdef void suspicions_postpone(swim_t* s) noexcept nogil:
     cdef suspicion_t* suspicion
-    cdef uint32_t i, index
-    for i in range(s.table.order_count):
-        index = row_at(s, table_at(&s.table, i)).suspicion
-        if index != NONE:
-            suspicion = suspicion_at(&s.suspicions, index)
-            if suspicion_deadline(suspicion) <= s.now_ns:
-                timers_rearm(&s.timers, suspicion.timer,
-                             s.now_ns + s.settings.probe_interval_ns)
+    cdef uint32_t index
+    for index in range(s.suspicions.used):
+        suspicion = suspicion_at(&s.suspicions, index)
+        if suspicion.accuser != NULL and suspicion_deadline(suspicion) <= s.now_ns:
+            timers_rearm(&s.timers, suspicion.timer, s.now_ns + s.settings.probe_interval_ns)
 
 
 cdef void fire(swim_t* s, timer_t* timer) noexcept nogil:
@@ -160,7 +157,8 @@ cdef void fire(swim_t* s, timer_t* timer) noexcept nogil:
 
 
 cdef void swim_tick(swim_t* s, int64_t now_ns, batch_t* out) noexcept nogil:
-    """Fires every timer that is due; early and late calls are fine."""
+    """Fires every timer that is due, then does a slice of the work that waits. Early and late
+    calls are fine."""
     cdef timer_t timer
     s.now_ns = now_ns
     s.out = out
@@ -170,6 +168,7 @@ cdef void swim_tick(swim_t* s, int64_t now_ns, batch_t* out) noexcept nogil:
     notice_stall(s)
     while timers_pop_due(&s.timers, now_ns, &timer):
         fire(s, &timer)
+    work_a_slice(s)
 
 
 cdef void swim_send_failed(swim_t* s, const addr_t* peer, int error, int64_t now_ns,
@@ -185,7 +184,10 @@ cdef void swim_send_failed(swim_t* s, const addr_t* peer, int error, int64_t now
 
 
 cdef int64_t swim_next_deadline(swim_t* s) noexcept nogil:
-    return timers_next(&s.timers) if s.started else INT64_MAX
+    """When a tick has something to do: at once while work waits."""
+    if not s.started:
+        return INT64_MAX
+    return s.now_ns if swim_has_work(s) else timers_next(&s.timers)
 
 
 cdef bint swim_has_output(swim_t* s) noexcept nogil:

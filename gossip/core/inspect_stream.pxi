@@ -56,7 +56,7 @@ cdef class StreamReader:
         self.reader = <stream_reader_t*>malloc(sizeof(stream_reader_t))
         if self.reader == NULL:
             raise MemoryError
-        stream_reader_init(self.reader, &envelope.envelope, envelope.opened, not reply, limit)
+        stream_reader_init(self.reader, &envelope.envelope, not reply, limit)
 
     def __dealloc__(self):
         if self.reader != NULL:

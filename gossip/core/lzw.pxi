@@ -2,7 +2,8 @@
 #
 # Codes of 9 to 12 bits, least significant bit first, for literals of 8 bits.
 # The encoder's output is byte for byte Go's: greedy matching leaves no choice. No type 9 envelope
-# here. The scratch is a caller's and is used for one call at a time, in either direction.
+# here. Both directions can stop anywhere and go on later. The scratch is a caller's, for one run in
+# one direction at a time.
 
 cdef enum:
     LZW_CLEAR = 256
@@ -12,6 +13,7 @@ cdef enum:
     LZW_SLOT_BITS = 13
     LZW_SLOTS = 1 << LZW_SLOT_BITS      # of the encoder's dictionary, at most half full
     LZW_SHORT = 64                      # bytes; longer text is not looked at before
+    LZW_PAUSE = -1                      # beside the drop reasons: go on with another call
     LZW_SLACK = 16                      # bytes behind a short copy that it may overwrite
 
 cdef struct run_t:           # bytes put out before: where, counted from the first, and how many
@@ -30,6 +32,7 @@ cdef struct packer_t:        # the encoder's side of the code stream
     uint32_t width
     uint32_t hi             # last code given out
     uint32_t overflow       # first code too large for the width
+    uint32_t code           # of the bytes that are not put out yet; LZW_NONE: there are none
 
 
 cdef inline void lzw_put(packer_t* p, writer_t* w, uint32_t code) noexcept nogil:
@@ -61,7 +64,7 @@ cdef inline bint lzw_advance(packer_t* p, writer_t* w) noexcept nogil:
     return True
 
 
-cdef void lzw_begin(packer_t* p, lzw_t* z, uint32_t n) noexcept nogil:
+cdef void lzw_begin(packer_t* p, writer_t* w, lzw_t* z, uint32_t n) noexcept nogil:
     """Ready to compress n bytes: a dictionary of at most 3838 and at most n entries."""
     p.slots = z.slots
     p.bits = 8
@@ -69,7 +72,9 @@ cdef void lzw_begin(packer_t* p, lzw_t* z, uint32_t n) noexcept nogil:
         p.bits += 1
     p.pending = 0
     p.count = 0
+    p.code = LZW_NONE
     lzw_restart(p)
+    lzw_put(p, w, LZW_CLEAR)
 
 
 cdef inline uint32_t* lzw_slot(const packer_t* p, uint32_t code, uint32_t byte) noexcept nogil:
@@ -101,33 +106,44 @@ cdef bint lzw_hopeless(slice_t plain, uint32_t room) noexcept nogil:
     return bits > 8 * room
 
 
-cdef void lzw_encode(slice_t plain, writer_t* w, lzw_t* z) noexcept nogil:
-    """Compress into a bounded writer; it is full when the result did not fit."""
-    cdef packer_t p
-    cdef uint32_t code
+cdef void lzw_more(packer_t* state, slice_t plain, writer_t* w) noexcept nogil:
+    """Compress further bytes; once the writer is full the run is void."""
+    cdef packer_t p = state[0]              # a copy, so that it can stand in registers
     cdef uint32_t* slot
     cdef uint8_t byte = 0
     cdef cursor_t c = cursor_of(plain)
-    lzw_begin(&p, z, plain.len)
-    lzw_put(&p, w, LZW_CLEAR)
-    if cursor_u8(&c, &byte):
-        code = byte
-        while cursor_u8(&c, &byte):
-            slot = lzw_slot(&p, code, byte)
-            if slot[0] != 0:
-                code = slot[0] & (LZW_CODES - 1)
-                continue
-            lzw_put(&p, w, code)
-            if w.full:
-                return
-            if lzw_advance(&p, w):
-                slot[0] = code << 20 | <uint32_t>byte << 12 | p.hi
-            code = byte
-        lzw_put(&p, w, code)
-        lzw_advance(&p, w)
-    lzw_put(&p, w, LZW_END)
+    if p.code == LZW_NONE and cursor_u8(&c, &byte):
+        p.code = byte
+    while cursor_u8(&c, &byte):
+        slot = lzw_slot(&p, p.code, byte)
+        if slot[0] != 0:
+            p.code = slot[0] & (LZW_CODES - 1)
+            continue
+        lzw_put(&p, w, p.code)
+        if w.full:
+            return
+        if lzw_advance(&p, w):
+            slot[0] = p.code << 20 | <uint32_t>byte << 12 | p.hi
+        p.code = byte
+    state[0] = p
+
+
+cdef void lzw_finish(packer_t* p, writer_t* w) noexcept nogil:
+    if p.code != LZW_NONE:
+        lzw_put(p, w, p.code)
+        lzw_advance(p, w)
+    lzw_put(p, w, LZW_END)
     if p.count:
         writer_u8(w, <uint8_t>p.pending)
+
+
+cdef void lzw_encode(slice_t plain, writer_t* w, lzw_t* z) noexcept nogil:
+    """Compress into a bounded writer; it is full when the result did not fit."""
+    cdef packer_t p
+    lzw_begin(&p, w, z, plain.len)
+    lzw_more(&p, plain, w)
+    if not w.full:
+        lzw_finish(&p, w)
 
 
 cdef inline size_t lzw_bound(size_t n) noexcept nogil:
@@ -142,6 +158,8 @@ cdef struct unpacker_t:      # the decoder's side of the code stream
     uint32_t hi
     uint32_t overflow
     uint32_t last           # the code before, or LZW_NONE
+    uint32_t before         # where that one was expanded
+    uint32_t at             # bytes put out
 
 
 cdef inline uint32_t lzw_get(unpacker_t* u, cursor_t* c) noexcept nogil:
@@ -193,20 +211,24 @@ cdef inline void lzw_copy(uint8_t* to, const uint8_t* source, uint32_t n,
     to[n - 1] = source[n - 1]
 
 
-cdef int lzw_decode(slice_t packed, buffer_t* out, size_t limit, lzw_t* z) noexcept nogil:
-    """Append the plain bytes, at most `limit` of them: 0, or the reason why not.
+cdef void unpacker_begin(unpacker_t* u) noexcept nogil:
+    memset(u, 0, sizeof(unpacker_t))
+    lzw_forget(u)
+
+
+cdef int lzw_unpack(unpacker_t* state, cursor_t* packed, buffer_t* out, size_t limit,
+                    uint32_t pause, lzw_t* z) noexcept nogil:
+    """Append plain bytes, at most `limit` of them: 0 behind the last, LZW_PAUSE after `pause`
+    bytes or soon after, or the reason why not.
 
     The buffer grows only when its free space is smaller than the limit. A code is expanded by
     copying from the output: what it stands for was put out before, in one piece.
     """
-    cdef unpacker_t u
-    cdef cursor_t c = cursor_of(packed)
-    cdef uint32_t code, n, before = 0, at = 0      # before: where the last code was expanded
-    cdef size_t base = out.len
-    u.pending = 0
-    u.count = 0
-    lzw_forget(&u)
-    while True:
+    cdef unpacker_t u = state[0]            # copies, so that they can stand in registers
+    cdef cursor_t c = packed[0]
+    cdef uint32_t code, n
+    cdef size_t base = out.len - u.at
+    while u.at < pause:
         code = lzw_get(&u, &c)
         if code == LZW_NONE:
             return DROP_LZW_TRUNCATED
@@ -219,9 +241,9 @@ cdef int lzw_decode(slice_t packed, buffer_t* out, size_t limit, lzw_t* z) noexc
             return DROP_LZW_INVALID
         if u.last != LZW_NONE:
             # The new code: the bytes of the last one and the first of this one, right behind.
-            z.runs[u.hi] = run_t(before, at - before + 1)
+            z.runs[u.hi] = run_t(u.before, u.at - u.before + 1)
         n = 1 if code < LZW_CLEAR else z.runs[code].length
-        if n > limit - at:
+        if n > limit - u.at:
             return DROP_INFLATED_TOO_LARGE
         if n > out.cap - out.len and not buffer_reserve(out, n):
             return DROP_NO_MEMORY
@@ -230,7 +252,18 @@ cdef int lzw_decode(slice_t packed, buffer_t* out, size_t limit, lzw_t* z) noexc
         else:
             lzw_copy(buffer_end(out), &out.data[base + z.runs[code].start], n,
                      out.cap - out.len)
-        before = at
-        at += n
-        out.len = base + at
+        u.before = u.at
+        u.at += n
+        out.len = base + u.at
         lzw_step(&u, code)
+    state[0] = u
+    packed[0] = c
+    return LZW_PAUSE
+
+
+cdef int lzw_decode(slice_t packed, buffer_t* out, size_t limit, lzw_t* z) noexcept nogil:
+    """Append all the plain bytes, at most `limit` of them: 0, or the reason why not."""
+    cdef unpacker_t u
+    cdef cursor_t c = cursor_of(packed)
+    unpacker_begin(&u)
+    return lzw_unpack(&u, &c, out, limit, UINT32_MAX, z)

@@ -282,6 +282,16 @@ cdef void encode_err(writer_t* w, const err_t* value) noexcept nogil:
     message_encode(&ERR, w, value)
 
 
+cdef void encode_compress_head(writer_t* w, uint32_t n) noexcept nogil:
+    """The start of a type 9 message of n bytes of LZW data, which follow (protocol §6)."""
+    cdef uint8_t algorithm = 0
+    writer_u8(w, MSG_COMPRESS)
+    writer_u8(w, 0x82)
+    field_encode(&COMPRESS.fields[0], w, &algorithm)
+    writer_key(w, &COMPRESS.fields[1].key)
+    msgpack_put_raw_head(w, n)
+
+
 cdef void encode_push_pull_header(writer_t* w, const push_pull_header_t* value) noexcept nogil:
     """The start of a push/pull: type byte and header; nodes and user state follow."""
     message_encode(&PUSH_PULL_HEADER, w, value)

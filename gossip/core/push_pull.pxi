@@ -1,4 +1,85 @@
 # push_pull.pxi: the whole table, written for a peer and merged from one; protocol §10.3, §11.2.
+#
+# Both in slices of bounded work, so that a large table holds nobody up. Rows may come, go and
+# change in between: each is written, and each entry merged, as things are at that moment.
+
+cdef enum:
+    MERGE_OK = 0
+    MERGE_MORE = 1
+    MERGE_INCOMPATIBLE = 2
+
+cdef enum:
+    SENDER_ROOM = 320            # for what stands before the text: label, seal, compress header
+
+# A message on its way out to a stream: made, then handed over, bit by bit.
+cdef struct sender_t:
+    uint32_t row                 # the next one to write
+    uint32_t entries             # still to be written
+    bint head_written
+    bint join
+    blob_t* tail                 # what follows the entries: user state, or a whole message
+    uint32_t tail_at
+    buffer_t plain               # of one step
+    buffer_t out                 # SENDER_ROOM, then the text
+    uint32_t out_at              # handed over up to here
+    packer_t packer
+    lzw_t lzw
+
+
+# --- writing ------------------------------------------------------------------------------------
+
+cdef sender_t* sender_new(blob_t* tail) noexcept nogil:
+    """For a message that is just these bytes, which it takes over; NULL without memory."""
+    cdef sender_t* o = <sender_t*>malloc(sizeof(sender_t))
+    if o == NULL:
+        blob_release(tail)
+        return NULL
+    memset(o, 0, sizeof(sender_t) - sizeof(lzw_t))
+    o.head_written = True
+    o.tail = tail
+    return o
+
+
+cdef sender_t* push_pull_sender(swim_t* s, bint join) noexcept nogil:
+    """For the whole table as it is, and the user state."""
+    cdef sender_t* o = sender_new(blob_retain(s.local_state))
+    if o != NULL:
+        o.head_written = False
+        o.join = join
+        o.entries = s.table.order_count
+    return o
+
+
+cdef void sender_free(swim_t* s, sender_t* o) noexcept nogil:
+    if o != NULL:
+        blob_release(o.tail)
+        buffer_free(&o.plain)
+        discard(s, &o.out)
+        free(o)
+
+
+cdef bint write_head(sender_t* o) noexcept nogil:
+    cdef uint8_t[CLAIM_BYTES_MAX] bytes
+    cdef writer_t writer = writer_of(bytes, CLAIM_BYTES_MAX)
+    cdef push_pull_header_t header
+    header.nodes = o.entries
+    header.user_state_len = blob_slice(o.tail).len
+    header.join = o.join
+    encode_push_pull_header(&writer, &header)
+    o.head_written = True
+    return buffer_append_slice(&o.plain, writer_slice(&writer))
+
+
+cdef member_t* next_row(swim_t* s, sender_t* o) noexcept nogil:
+    """The next member by number. The header has promised how many there are: rows that went since
+    are made up for with this node's own, which tells the peer nothing twice."""
+    cdef member_t* row
+    while o.row < s.table.used:
+        row = row_at(s, o.row)
+        o.row += 1
+        if row.identity != NULL and is_member(row):
+            return row
+    return row_at(s, s.self_row)
 
 
 cdef void encode_member(const member_t* row, writer_t* writer) noexcept nogil:
@@ -14,50 +95,126 @@ cdef void encode_member(const member_t* row, writer_t* writer) noexcept nogil:
     encode_push_node(writer, &node)
 
 
-cdef bint write_push_pull(swim_t* s, bint join, buffer_t* out) noexcept nogil:
-    """Appends header, every member, dead and left ones too, and the user state.
-
-    Members as they lie in memory: on the wire any order will do (protocol §10.3), and the order of
-    the table is a random one, which costs a cache miss or two a member.
-    """
-    cdef push_pull_header_t header
+cdef bint write_entry(swim_t* s, sender_t* o) noexcept nogil:
     cdef writer_t writer
-    cdef member_t* row
-    cdef uint32_t i
-    header.nodes = s.table.order_count
-    header.user_state_len = <int64_t>s.local_state.len
-    header.join = join
-    if not buffer_reserve(out, CLAIM_BYTES_MAX):
+    if not buffer_reserve(&o.plain, CLAIM_BYTES_MAX):
         return False
-    writer = writer_of(buffer_end(out), CLAIM_BYTES_MAX)
-    encode_push_pull_header(&writer, &header)
-    out.len += writer_len(&writer)
-    for i in range(s.table.used):
-        row = row_at(s, i)
-        if row.identity == NULL or not is_member(row):
-            continue
-        if not buffer_reserve(out, CLAIM_BYTES_MAX):
+    writer = writer_of(buffer_end(&o.plain), CLAIM_BYTES_MAX)
+    encode_member(next_row(s, o), &writer)
+    o.plain.len += writer_len(&writer)
+    o.entries -= 1
+    s.work -= WORK_ENTRY
+    return True
+
+
+cdef bint write_some(swim_t* s, sender_t* o) noexcept nogil:
+    """The next bytes of the message into `plain`, as many as the work allows to compress."""
+    cdef slice_t tail = blob_slice(o.tail)
+    cdef uint32_t n
+    buffer_clear(&o.plain)
+    if not o.head_written and not write_head(o):
+        return False
+    while o.entries and s.work > <int64_t>o.plain.len // PLAIN_PER_WORK:
+        if not write_entry(s, o):
             return False
-        writer = writer_of(buffer_end(out), CLAIM_BYTES_MAX)
-        encode_member(row, &writer)
-        out.len += writer_len(&writer)
-    return buffer_append_slice(out, buffer_slice(&s.local_state))
+    if o.entries == 0:
+        n = min(tail.len - o.tail_at, <uint32_t>STREAM_PIECE_BYTES)
+        if not buffer_append_slice(&o.plain, slice_head(slice_from(tail, o.tail_at), n)):
+            return False
+        o.tail_at += n
+    s.work -= <int64_t>o.plain.len // PLAIN_PER_WORK
+    return True
 
 
-cdef bint versions_fit(swim_t* s, const stream_reader_t* reader) noexcept nogil:
-    """Whether every node of both tables can speak with every other.
+cdef inline bint sender_done(const sender_t* o) noexcept nogil:
+    return o.head_written and o.entries == 0 and o.tail_at == blob_slice(o.tail).len
 
-    Entries without six sane version bytes take no part and are not merged either: one poisoned
-    member must not stop all synchronisation of its pool (memberlist lets it).
-    """
-    cdef versions_t both = reader.versions
+
+cdef bint sender_begin(swim_t* s, sender_t* o) noexcept nogil:
+    cdef writer_t w
+    if not buffer_reserve(&o.out, SENDER_ROOM + STREAM_PIECE_BYTES):
+        return False
+    o.out.len = SENDER_ROOM
+    if s.envelope.compression:
+        w = writer_of(buffer_end(&o.out), o.out.cap - o.out.len)
+        lzw_begin(&o.packer, &w, &o.lzw, UINT32_MAX)
+        o.out.len += writer_len(&w)
+    return True
+
+
+cdef bint sender_finish(swim_t* s, sender_t* o, bint label) noexcept nogil:
+    """Put the envelopes around the text; `out_at` is then where the first of them begins."""
+    cdef uint8_t[64] bytes
+    cdef writer_t w
+    cdef slice_t head
+    cdef uint32_t start = SENDER_ROOM
+    if s.envelope.compression:
+        w = writer_of(bytes, 64)
+        encode_compress_head(&w, <uint32_t>o.out.len - SENDER_ROOM)
+        head = writer_slice(&w)
+        start -= head.len
+        memcpy(&o.out.data[start], head.ptr, head.len)
+    if envelope_seals(&s.envelope):
+        start -= STREAM_SEAL_HEAD + SEAL_HEAD
+        if not stream_close_seal(&s.envelope, &o.out, start):
+            return False
+    if label and s.envelope.label_len:
+        start -= label_overhead(&s.envelope)
+        o.out.data[start] = MSG_LABEL
+        o.out.data[start + 1] = s.envelope.label_len
+        memcpy(&o.out.data[start + 2], s.envelope.label, s.envelope.label_len)
+    o.out_at = start
+    return True
+
+
+cdef bint sender_make(swim_t* s, sender_t* o, bint label, bint* made) noexcept nogil:
+    """One step of making the message; False: no memory, no nonce, or too long for any receiver."""
+    cdef writer_t w
+    made[0] = False
+    if o.out.len == 0 and not sender_begin(s, o):
+        return False
+    if not write_some(s, o):
+        return False
+    if not s.envelope.compression:
+        if not buffer_append_slice(&o.out, buffer_slice(&o.plain)):
+            return False
+    else:
+        if not buffer_reserve(&o.out, lzw_bound(o.plain.len)):
+            return False
+        w = writer_of(buffer_end(&o.out), o.out.cap - o.out.len)
+        lzw_more(&o.packer, buffer_slice(&o.plain), &w)
+        if sender_done(o):
+            lzw_finish(&o.packer, &w)
+        o.out.len += writer_len(&w)
+    made[0] = sender_done(o)
+    return not made[0] or sender_finish(s, o, label)
+
+
+# --- versions -----------------------------------------------------------------------------------
+
+# A received table on its way in: our versions are looked at, then its entries are merged.
+cdef struct receiver_t:
+    versions_t versions          # of both tables; those of theirs the reader has gathered
+    uint32_t row
+    bint join                    # said, or to be said
+    bint ours_seen
+
+
+cdef void see_ours(swim_t* s, receiver_t* i, const versions_t* theirs) noexcept nogil:
+    """Entries without six sane version bytes take no part and are not merged either: one poisoned
+    member must not stop all synchronisation of its pool (memberlist lets it)."""
     cdef member_t* row
-    cdef uint32_t i
-    for i in range(s.table.used):        # as they lie in memory: the order is a random one
-        row = row_at(s, i)
+    if i.row == 0:
+        i.versions = theirs[0]
+    while s.work > 0:
+        if i.row >= s.table.used:
+            i.ours_seen = True
+            return
+        row = row_at(s, i.row)           # as they lie in memory: the order is a random one
+        i.row += 1
         if row.identity != NULL and is_member(row):
-            versions_add(&both, row.identity.vsn, row.state == STATE_ALIVE)
-    return versions_agree(&both)
+            versions_add(&i.versions, row.identity.vsn, row.state == STATE_ALIVE)
+        s.work -= WORK_ROW
 
 
 # --- merge --------------------------------------------------------------------------------------
@@ -87,15 +244,26 @@ cdef void merge_node(swim_t* s, const push_node_t* node) noexcept nogil:
         handle_suspect(s, &claim)
 
 
-cdef bint merge_push_pull(swim_t* s, stream_reader_t* reader) noexcept nogil:
-    """Merges what a stream brought: all of it or, False, when versions do not fit, nothing."""
+cdef int merge_some(swim_t* s, receiver_t* i, stream_reader_t* reader) noexcept nogil:
+    """One slice of merging what a stream brought: all of it or, when versions do not fit, nothing.
+    """
     cdef push_node_t node
-    if not versions_fit(s, reader):
-        s.stats[STAT_PUSH_PULLS_REFUSED] += 1
-        return False
+    cdef uint64_t queued
+    if not i.ours_seen:
+        see_ours(s, i, &reader.versions)
+        if i.ours_seen and not versions_agree(&i.versions):
+            s.stats[STAT_PUSH_PULLS_REFUSED] += 1
+            return MERGE_INCOMPATIBLE
+        return MERGE_MORE
     s.from_packet = False
-    while stream_next_node(reader, &node) == 1:
+    while s.work > 0:
+        if stream_next_node(reader, &node) != 1:
+            if reader.user.len:
+                tell_bytes(s, EVENT_STATE, reader.user, reader.header.join)
+            return MERGE_OK
+        queued = s.queues[QUEUE_MEMBERSHIP].next_id
         merge_node(s, &node)
-    if reader.user.len:
-        tell_bytes(s, EVENT_STATE, reader.user, reader.header.join)
-    return True
+        s.work -= WORK_ROW
+        if queued != s.queues[QUEUE_MEMBERSHIP].next_id:
+            s.work -= WORK_CHANGE
+    return MERGE_MORE

@@ -151,24 +151,22 @@ cdef uint32_t ask_send_reliably(swim_t* s, slice_t name, slice_t payload) noexce
     cdef writer_t writer = writer_of(bytes, 64)
     cdef user_header_t header
     cdef session_t* session
-    cdef buffer_t message
+    cdef blob_t* message
     cdef addr_t to
     if row == NULL:
         return request
     identity_addr_t(row.identity, &to)
-    memset(&message, 0, sizeof(message))
     header.user_msg_len = payload.len
     encode_user_header(&writer, &header)
-    if not (buffer_append_slice(&message, writer_slice(&writer))
-            and buffer_append_slice(&message, payload)):
-        buffer_free(&message)
+    message = blob_new(writer_slice(&writer), payload)
+    if message == NULL:
         answer(s, request, b"no memory")
         return request
     session = open_session(s, SESSION_USER_MESSAGE, &to, request)
     if session == NULL:
-        buffer_free(&message)
+        blob_release(message)
     else:
-        session.message = buffer_slice(&message)
+        session.sender = sender_new(message)
     return request
 
 

@@ -1,11 +1,21 @@
 # sessions.pxi: what happens on a stream. One request, at most one reply, then the end
 # (protocol §10). The driver dials, writes and closes as the commands say, and brings what comes in.
+#
+# What a session has to do it does in steps, as far as the work of one entry goes; the rest waits in
+# a queue that each tick takes one turn of. A table of a few nodes is done with at once.
 
 cdef enum SessionRole:
     SESSION_SERVE
     SESSION_PUSH_PULL
     SESSION_TCP_PING
     SESSION_USER_MESSAGE
+
+cdef enum SessionStage:
+    STAGE_WAIT                 # for the driver or the peer
+    STAGE_READ
+    STAGE_MAKE                 # the state or message that will be written
+    STAGE_WRITE
+    STAGE_MERGE                # what was read; it is all there
 
 cdef enum CommandKind:
     COMMAND_OPEN
@@ -15,14 +25,18 @@ cdef enum CommandKind:
 cdef struct session_t:
     uint32_t stream            # slot and serial: a late report about an old stream finds nothing
     uint8_t role
-    bint join
+    uint8_t stage
     bint opened
+    bint ended                 # the peer sends no more
+    bint queued                # for work
+    session_t* next            # in that queue
     addr_t peer
     uint32_t request           # of the user, answered at the end; 0: none
     uint32_t sequence          # TCP ping
     identity_t* target         # TCP ping: a reference, for the probe may end first
     int32_t timer
-    slice_t message            # SESSION_USER_MESSAGE: owned
+    sender_t* sender           # what is written that is not small
+    receiver_t receiver
     stream_reader_t reader
 
 
@@ -91,21 +105,49 @@ cdef session_t* new_session(swim_t* s, uint8_t role, const addr_t* peer) noexcep
     session.peer = peer[0]
     session.timer = timers_arm(&s.timers, TIMER_STREAM, session.stream,
                                s.now_ns + s.settings.tcp_timeout_ns)
-    stream_reader_init(&session.reader, &s.envelope, s.opened, role == SESSION_SERVE, 0)
+    stream_reader_init(&session.reader, &s.envelope, role == SESSION_SERVE, 0)
     s.sessions[slot] = session
     s.sessions_used += 1
     s.sessions_inbound += role == SESSION_SERVE
     return session
 
 
+cdef void queue_work(swim_t* s, session_t* session) noexcept nogil:
+    """Let a later tick go on with this session."""
+    session.queued = True
+    session.next = NULL
+    if s.working == NULL:
+        s.working = session
+    else:
+        s.working_last.next = session
+    s.working_last = session
+
+
+cdef void forget_work(swim_t* s, session_t* session) noexcept nogil:
+    cdef session_t** link = &s.working
+    cdef session_t* before = NULL
+    while link[0] != session:
+        before = link[0]
+        link = &before.next
+    link[0] = session.next
+    if s.working_last == session:
+        s.working_last = before
+    session.queued = False
+
+
 cdef void free_session(swim_t* s, session_t* session) noexcept nogil:
+    cdef int i
     s.sessions[session.stream % STREAMS_MAX] = NULL
     s.sessions_used -= 1
     s.sessions_inbound -= session.role == SESSION_SERVE
     timers_cancel(&s.timers, session.timer)
+    if session.queued:
+        forget_work(s, session)
+    for i in range(STREAM_LAYERS):
+        discard(s, &session.reader.buffers[i])
     stream_reader_free(&session.reader)
+    sender_free(s, session.sender)
     identity_release(s.identities, session.target)
-    free(<void*>session.message.ptr)
     free(session)
 
 
@@ -151,23 +193,13 @@ cdef bint send_on_stream(swim_t* s, session_t* session, slice_t plain) noexcept 
     return stream_seal(&s.envelope, s.opened, plain, &command.bytes)
 
 
-cdef bint send_state(swim_t* s, session_t* session, bint join) noexcept nogil:
-    cdef buffer_t state
-    cdef bint sent
-    memset(&state, 0, sizeof(state))
-    sent = (write_push_pull(s, join, &state)
-            and send_on_stream(s, session, buffer_slice(&state)))
-    buffer_free(&state)
-    return sent
-
-
 # --- the dialling side --------------------------------------------------------------------------
 
 cdef void start_push_pull(swim_t* s, const addr_t* peer, bint join,
                           uint32_t request) noexcept nogil:
     cdef session_t* session = open_session(s, SESSION_PUSH_PULL, peer, request)
     if session != NULL:
-        session.join = join
+        session.receiver.join = join
         s.stats[STAT_PUSH_PULLS_SENT] += 1
 
 
@@ -185,17 +217,17 @@ cdef void write_request(swim_t* s, session_t* session) noexcept nogil:
     cdef uint8_t[CLAIM_BYTES_MAX] bytes
     cdef writer_t writer = writer_of(bytes, CLAIM_BYTES_MAX)
     cdef ping_t ping
-    cdef bint sent
     if session.role == SESSION_PUSH_PULL:
-        sent = send_state(s, session, session.join)
-    elif session.role == SESSION_TCP_PING:
+        session.sender = push_pull_sender(s, session.receiver.join)
+    if session.role == SESSION_TCP_PING:
         own_ping(s, session.sequence, identity_name(session.target), &ping)
         encode_ping(&writer, &ping)
-        sent = send_on_stream(s, session, writer_slice(&writer))
-    else:
-        sent = send_on_stream(s, session, session.message)
-    if not sent:
+        if not send_on_stream(s, session, writer_slice(&writer)):
+            fail_session(s, session, b"no memory for the request")
+    elif session.sender == NULL:
         fail_session(s, session, b"no memory for the request")
+    else:
+        session.stage = STAGE_MAKE
 
 
 cdef void own_ping(swim_t* s, uint32_t sequence, slice_t node, ping_t* ping) noexcept nogil:
@@ -216,10 +248,7 @@ cdef void read_reply(swim_t* s, session_t* session) noexcept nogil:
     if reader.type == MSG_ERR and decode_err(reader.body, &err) == DROP_NONE:
         end_session(s, session, text, remote_error(text, err.error))
     elif session.role == SESSION_PUSH_PULL and reader.type == MSG_PUSH_PULL:
-        if merge_push_pull(s, reader):
-            end_session(s, session, NULL, 0)
-        else:
-            fail_session(s, session, b"the peer's members speak versions that do not fit ours")
+        session.stage = STAGE_MERGE
     elif (session.role == SESSION_TCP_PING and reader.type == MSG_ACK
             and decode_ack(reader.body, &ack) == DROP_NONE and ack.seq_no == session.sequence):
         if s.probe.phase != PROBE_IDLE and s.probe.sequence == session.sequence:
@@ -247,8 +276,11 @@ cdef void serve(swim_t* s, session_t* session) noexcept nogil:
     cdef bint failed = False
     if reader.type == MSG_PUSH_PULL:
         s.stats[STAT_PUSH_PULLS_RECEIVED] += 1
-        if send_state(s, session, reader.header.join):
-            merge_push_pull(s, reader)
+        session.sender = push_pull_sender(s, reader.header.join)
+        session.stage = STAGE_MAKE
+        if session.sender != NULL:
+            return
+        failed = True
     elif reader.type == MSG_PING:
         failed = not serve_ping(s, session)
     elif reader.type == MSG_USER:
@@ -294,22 +326,10 @@ cdef void refuse_stream(swim_t* s, session_t* session) noexcept nogil:
     fail_session(s, session, session.reader.error)
 
 
-# --- what the driver reports --------------------------------------------------------------------
+# --- work -----------------------------------------------------------------------------------------
 
-cdef void session_opened(swim_t* s, uint32_t stream) noexcept nogil:
-    cdef session_t* session = find_session(s, stream)
-    if session != NULL and session.role != SESSION_SERVE and not session.opened:
-        session.opened = True
-        write_request(s, session)
-
-
-cdef void session_received(swim_t* s, uint32_t stream, const uint8_t* data,
-                           size_t size) noexcept nogil:
-    cdef session_t* session = find_session(s, stream)
-    cdef int status
-    if session == NULL:
-        return
-    status = stream_feed(&session.reader, data, size)
+cdef void read_on(swim_t* s, session_t* session) noexcept nogil:
+    cdef int status = stream_go(&session.reader, &s.work)
     if status == STREAM_READY:
         if session.role == SESSION_SERVE:
             serve(s, session)
@@ -317,21 +337,124 @@ cdef void session_received(swim_t* s, uint32_t stream, const uint8_t* data,
             read_reply(s, session)
     elif status == STREAM_FAILED:
         refuse_stream(s, session)
+    elif status == STREAM_MORE and session.ended and session.role == SESSION_USER_MESSAGE \
+            and session.opened:
+        end_session(s, session, NULL, 0)      # no reply; its receiver closes (protocol §10.5)
+    elif status == STREAM_MORE and session.ended:
+        fail_session(s, session, b"the peer closed the connection before its message was complete")
+    elif status == STREAM_MORE:
+        session.stage = STAGE_WAIT
 
 
-cdef void session_ended(swim_t* s, uint32_t stream) noexcept nogil:
+cdef void make_on(swim_t* s, session_t* session) noexcept nogil:
+    cdef bint made
+    if not sender_make(s, session.sender, session.role != SESSION_SERVE, &made):
+        fail_session(s, session, b"no memory for the message, or it is too long")
+    elif made:
+        timers_rearm(&s.timers, session.timer, s.now_ns + s.settings.tcp_timeout_ns)
+        session.stage = STAGE_WRITE
+
+
+cdef void write_on(swim_t* s, session_t* session) noexcept nogil:
+    """Hand one piece over; behind the last comes what the session was written to for."""
+    cdef sender_t* o = session.sender
+    cdef slice_t piece = slice_head(slice_from(buffer_slice(&o.out), o.out_at), STREAM_PIECE_BYTES)
+    cdef command_t* command = push_command(s, COMMAND_WRITE, session.stream)
+    if command == NULL or not buffer_append_slice(&command.bytes, piece):
+        fail_session(s, session, b"no memory for the message")
+        return
+    o.out_at += piece.len
+    s.work -= WORK_PIECE
+    if o.out_at < o.out.len:
+        return
+    sender_free(s, o)
+    session.sender = NULL
+    if session.role == SESSION_SERVE:
+        session.stage = STAGE_MERGE
+    else:
+        session.stage = STAGE_READ
+
+
+cdef void merge_on(swim_t* s, session_t* session) noexcept nogil:
+    cdef int verdict = merge_some(s, &session.receiver, &session.reader)
+    if verdict == MERGE_OK or (verdict == MERGE_INCOMPATIBLE and session.role == SESSION_SERVE):
+        end_session(s, session, NULL, 0)
+    elif verdict == MERGE_INCOMPATIBLE:
+        fail_session(s, session, b"the peer's members speak versions that do not fit ours")
+
+
+cdef void work_on(swim_t* s, session_t* session) noexcept nogil:
+    """Step by step, as far as the work goes; what is left waits in the queue."""
+    cdef uint32_t stream = session.stream
+    while session != NULL and session.stage != STAGE_WAIT and s.work > 0:
+        if session.stage == STAGE_READ:
+            read_on(s, session)
+        elif session.stage == STAGE_MAKE:
+            make_on(s, session)
+        elif session.stage == STAGE_WRITE:
+            write_on(s, session)
+        else:
+            merge_on(s, session)
+        session = find_session(s, stream)
+    if session != NULL and session.stage != STAGE_WAIT and not session.queued:
+        queue_work(s, session)
+
+
+cdef bint swim_has_work(swim_t* s) noexcept nogil:
+    return s.working != NULL or s.trash != NULL
+
+
+cdef void work_a_slice(swim_t* s) noexcept nogil:
+    """What a tick does of the work that waits: one turn of one session."""
+    cdef session_t* session = s.working
+    if session != NULL:
+        s.work = WORK_SLICE
+        forget_work(s, session)
+        work_on(s, session)
+    elif s.trash != NULL:
+        take_trash_out(s)
+
+
+# --- what the driver reports ----------------------------------------------------------------------
+
+cdef void session_opened(swim_t* s, uint32_t stream) noexcept nogil:
+    cdef session_t* session = find_session(s, stream)
+    if session != NULL and session.role != SESSION_SERVE and not session.opened:
+        session.opened = True
+        s.work = WORK_SLICE
+        write_request(s, session)
+        session = find_session(s, stream)
+        if session != NULL:
+            work_on(s, session)
+
+
+cdef void session_received(swim_t* s, uint32_t stream, const uint8_t* data,
+                           size_t size) noexcept nogil:
     cdef session_t* session = find_session(s, stream)
     if session == NULL:
         return
-    if session.role == SESSION_USER_MESSAGE and session.opened:
-        end_session(s, session, NULL, 0)      # no reply; its receiver closes (protocol §10.5)
-    else:
-        fail_session(s, session, b"the peer closed the connection before its message was complete")
+    stream_take(&session.reader, data, size)
+    if session.stage == STAGE_WAIT:
+        session.stage = STAGE_READ
+        s.work = WORK_SLICE
+        work_on(s, session)
+
+
+cdef void session_ended(swim_t* s, uint32_t stream) noexcept nogil:
+    """The peer sends no more; what it did send may still be read, answered and merged."""
+    cdef session_t* session = find_session(s, stream)
+    if session == NULL:
+        return
+    session.ended = True
+    if session.stage == STAGE_WAIT:
+        session.stage = STAGE_READ
+        s.work = WORK_SLICE
+        work_on(s, session)
 
 
 cdef void session_failed(swim_t* s, uint32_t stream, const char* text, size_t size) noexcept nogil:
     cdef session_t* session = find_session(s, stream)
-    if session != NULL:
+    if session != NULL and session.stage != STAGE_MERGE:     # that needs the connection no more
         end_session(s, session, text, min(size, <size_t>ERROR_TEXT_BYTES_MAX))
 
 

@@ -110,7 +110,9 @@ cdef void free_swim(swim_t* s) noexcept:
         free(s.pack)
     opened_free(s.opened)
     replay_free(&s.replay)
-    buffer_free(&s.local_state)
+    blob_release(s.local_state)
+    while s.trash != NULL:
+        take_trash_out(s)
     buffer_free(&s.ack_payload)
     free(s.cidrs)
     identities_release(s.identities)
@@ -254,6 +256,8 @@ cdef class Swim:
         cdef int64_t deadline = swim_next_deadline(self.swim)
         if deadline == INT64_MAX:
             return None
+        if swim_has_work(self.swim):
+            return (deadline, "work")
         return (deadline, _TIMER_NAMES[timers_next_kind(&self.swim.timers)])
 
     def send_failed(self, bytes ip, port, int error, int64_t now):
@@ -274,18 +278,23 @@ cdef class Swim:
         self.out.used = 0
         return packets
 
-    def events(self):
+    def events(self, uint32_t at_most=UINT32_MAX):
         cdef event_t event
         events = []
-        while events_pop(&self.swim.events, &event):
+        while <uint32_t>len(events) < at_most and events_pop(&self.swim.events, &event):
             try:
                 events.append(event_tuple(&event))
             finally:
                 event_release(&event, self.swim.identities)
-        if self.swim.events.lost:
+        if self.swim.events.lost and self.swim.events.count == 0:
             events.append(("lost", self.swim.events.lost))
             self.swim.events.lost = 0
         return events
+
+    @property
+    def waiting(self):
+        """Whether events or stream commands wait to be taken."""
+        return bool(swim_has_output(self.swim))
 
     def commands(self):
         cdef command_t command
@@ -390,9 +399,11 @@ cdef class Swim:
     def set_local_state(self, bytes state):
         if len(state) > STREAM_USER_STATE_MAX:
             raise ValueError(f"state: {len(state)} bytes, at most {STREAM_USER_STATE_MAX} fit")
-        buffer_clear(&self.swim.local_state)
-        if not buffer_append_slice(&self.swim.local_state, view(state)):
+        cdef blob_t* blob = blob_new(view(state), slice_nil())
+        if blob == NULL:
             raise MemoryError()
+        blob_release(self.swim.local_state)        # a stream being written may hold it still
+        self.swim.local_state = blob
 
     def set_ack_payload(self, payload):
         cdef bytes data = b"" if payload is None else payload
@@ -406,6 +417,7 @@ cdef class Swim:
     # --- looking ---
 
     def members(self):
+        """A list of tuples: with 100,000 members this takes its time, and is never sliced."""
         cdef table_t* table = &self.swim.table
         cdef uint32_t i
         return [row_tuple(table_row(table, table_at(table, i))) for i in range(table.order_count)]

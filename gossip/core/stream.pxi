@@ -1,7 +1,8 @@
 # stream.pxi: requests and replies on streams, read as the bytes come in (protocol §10).
 #
 # One reader per direction of a stream; stream_write.pxi is the other way. No socket, no deadline:
-# time and connections are the session's. All work is linear in the bytes, however they are cut.
+# time and connections are the session's. All work is linear in the bytes, however they are cut,
+# and can be done in slices.
 
 from libc.stdio cimport snprintf
 
@@ -9,7 +10,8 @@ cdef enum StreamResult:
     STREAM_MORE                 # go on feeding
     STREAM_READY                # all there; further bytes are ignored
     STREAM_FAILED               # see error and reply_error
-    STREAM_NEXT                 # within this file: a phase is over, another begins
+    STREAM_BUSY                 # the work allowed is used up: go on with stream_go
+    STREAM_NEXT                 # within this file: go on, perhaps with another phase
 
 cdef enum StreamPhase:
     PHASE_LABEL
@@ -17,6 +19,7 @@ cdef enum StreamPhase:
     PHASE_SEALED
     PHASE_UNSEALED              # the type byte inside the seal
     PHASE_PACKED
+    PHASE_INFLATE
     PHASE_INNER                 # the type byte of the message itself
     PHASE_BODY
     PHASE_HEADER
@@ -32,14 +35,18 @@ cdef enum:
 
 cdef struct stream_reader_t:
     const envelope_t* envelope
-    opened_t* scratch
     uint32_t limit              # bytes of any one layer
+    int64_t work                # that may still be done now, see limits.pxi
     uint8_t phase
     uint8_t layer               # which of the buffers is being read
     buffer_t[STREAM_LAYERS] buffers
     uint32_t at                 # read up to here, within the layer
     bint scanning               # the end of an item is being looked for
     uint32_t scanned            # up to here
+    lzw_t* lzw                  # while it inflates
+    unpacker_t unpacker
+    uint32_t packed_at          # within the layer: LZW bytes read up to here
+    uint32_t packed_end
     # What was found.
     bint labelled
     seal_t seal
@@ -59,8 +66,8 @@ cdef struct stream_reader_t:
     scanner_t scanner           # last: large, and begun before each use
 
 
-cdef void stream_reader_init(stream_reader_t* r, const envelope_t* e, opened_t* scratch,
-                             bint expect_label, uint32_t limit) noexcept nogil:
+cdef void stream_reader_init(stream_reader_t* r, const envelope_t* e, bint expect_label,
+                             uint32_t limit) noexcept nogil:
     """A reader of one request (`expect_label`: we accepted the stream) or of one reply.
 
     `limit` bounds the bytes received, unsealed and inflated, each; 0 means the largest allowed.
@@ -68,7 +75,6 @@ cdef void stream_reader_init(stream_reader_t* r, const envelope_t* e, opened_t* 
     cdef uint32_t i
     memset(r, 0, sizeof(stream_reader_t) - sizeof(scanner_t))
     r.envelope = e
-    r.scratch = scratch
     versions_init(&r.versions)
     r.limit = limit if 0 < limit < STREAM_INFLATED_MAX else STREAM_INFLATED_MAX
     r.phase = PHASE_LABEL if expect_label else PHASE_OUTER
@@ -80,6 +86,7 @@ cdef void stream_reader_free(stream_reader_t* r) noexcept nogil:
     cdef uint32_t i
     for i in range(STREAM_LAYERS):
         buffer_free(&r.buffers[i])
+    free(r.lzw)
 
 
 cdef int stream_fail(stream_reader_t* r, const char* text, bint reply) noexcept nogil:
@@ -109,8 +116,7 @@ cdef inline slice_t stream_rest(const stream_reader_t* r) noexcept nogil:
 
 
 cdef void stream_enter(stream_reader_t* r, uint8_t layer) noexcept nogil:
-    """Read on in another layer; the one before is not needed any more."""
-    buffer_free(&r.buffers[r.layer])
+    """Read on in another layer. The one before goes with the reader: that can take its time."""
     r.layer = layer
     r.at = 0
 
@@ -243,8 +249,39 @@ cdef int stream_unsealed_phase(stream_reader_t* r) noexcept nogil:
     return STREAM_NEXT
 
 
-cdef int stream_inflate(stream_reader_t* r, slice_t packed) noexcept nogil:
-    cdef int reason = lzw_decode(packed, &r.buffers[2], r.limit, &r.scratch.lzw)
+cdef int stream_packed_phase(stream_reader_t* r) noexcept nogil:
+    cdef compress_t packed
+    cdef slice_t item = slice_nil()
+    cdef int result = stream_item(r, &item)
+    if result == SCAN_MORE:
+        return stream_short(r)
+    if result == SCAN_BAD or decode_compress(item, &packed) != DROP_NONE:
+        return stream_fail(r, b"msgpack decode error", True)
+    if packed.algo != 0:
+        return stream_fail_with(
+            r, b"cannot decompress unknown algorithm %u", packed.algo, True)
+    r.lzw = <lzw_t*>malloc(sizeof(lzw_t))
+    if r.lzw == NULL:
+        return stream_fail(r, b"out of memory", False)
+    unpacker_begin(&r.unpacker)
+    r.compressed_len = packed.buf.len
+    r.packed_at = slice_offset(buffer_slice(&r.buffers[r.layer]), packed.buf)
+    r.packed_end = r.packed_at + packed.buf.len
+    r.phase = PHASE_INFLATE
+    return STREAM_NEXT
+
+
+cdef int stream_inflate_phase(stream_reader_t* r) noexcept nogil:
+    cdef slice_t all_ = buffer_slice(&r.buffers[r.layer])
+    cdef cursor_t c = cursor_of(slice_from(slice_head(all_, r.packed_end), r.packed_at))
+    cdef uint32_t before = r.unpacker.at
+    cdef int64_t pause = before + min(r.work, <int64_t>STREAM_INFLATED_MAX) * INFLATED_PER_WORK
+    cdef int reason = lzw_unpack(&r.unpacker, &c, &r.buffers[2], r.limit,
+                                 <uint32_t>min(pause, <int64_t>UINT32_MAX), r.lzw)
+    if reason == LZW_PAUSE:
+        r.work -= (r.unpacker.at - before) // INFLATED_PER_WORK + 1
+        r.packed_at = r.packed_end - <uint32_t>cursor_left(&c)
+        return STREAM_NEXT
     if reason == DROP_LZW_INVALID:
         return stream_fail(r, b"lzw: invalid code", True)
     if reason == DROP_LZW_TRUNCATED:
@@ -257,24 +294,9 @@ cdef int stream_inflate(stream_reader_t* r, slice_t packed) noexcept nogil:
     if r.buffers[2].len == 0:
         return stream_fail(r, b"decompressed message is empty", True)
     r.compressed = True
-    r.compressed_len = packed.len
     stream_enter(r, 2)
     r.phase = PHASE_INNER
     return STREAM_NEXT
-
-
-cdef int stream_packed_phase(stream_reader_t* r) noexcept nogil:
-    cdef compress_t packed
-    cdef slice_t item = slice_nil()
-    cdef int result = stream_item(r, &item)
-    if result == SCAN_MORE:
-        return stream_short(r)
-    if result == SCAN_BAD or decode_compress(item, &packed) != DROP_NONE:
-        return stream_fail(r, b"msgpack decode error", True)
-    if packed.algo != 0:
-        return stream_fail_with(
-            r, b"cannot decompress unknown algorithm %u", packed.algo, True)
-    return stream_inflate(r, packed.buf)
 
 
 cdef int stream_inner_phase(stream_reader_t* r) noexcept nogil:
@@ -357,6 +379,9 @@ cdef int stream_nodes_phase(stream_reader_t* r) noexcept nogil:
         if versions_sane(node.vsn):
             versions_add(&r.versions, node.vsn.ptr, node.state == 0)
         r.nodes_read += 1
+        r.work -= WORK_SCAN
+        if r.work <= 0:
+            return STREAM_NEXT
     r.phase = PHASE_USER
     return STREAM_NEXT
 
@@ -381,6 +406,8 @@ cdef int stream_step(stream_reader_t* r) noexcept nogil:
         return stream_unsealed_phase(r)
     if r.phase == PHASE_PACKED:
         return stream_packed_phase(r)
+    if r.phase == PHASE_INFLATE:
+        return stream_inflate_phase(r)
     if r.phase == PHASE_INNER:
         return stream_inner_phase(r)
     if r.phase == PHASE_BODY:
@@ -394,23 +421,39 @@ cdef int stream_step(stream_reader_t* r) noexcept nogil:
 
 # -- the reader's face
 
-cdef int stream_feed(stream_reader_t* r, const uint8_t* data, size_t n) noexcept nogil:
-    """Take received bytes: STREAM_MORE, STREAM_READY or STREAM_FAILED.
-
-    Once ready, slices and nodes are valid until stream_reader_free, and further bytes are ignored.
-    """
+cdef int stream_go(stream_reader_t* r, int64_t* work) noexcept nogil:
+    """Read on in what was taken, with so much work; what is left of it is given back."""
     cdef int result = STREAM_NEXT
     if r.phase == PHASE_READY:
         return STREAM_READY
     if r.phase == PHASE_FAILED:
         return STREAM_FAILED
-    if n > r.limit - r.buffers[0].len:
-        return stream_fail_with(r, b"message is larger than limit (%u)", r.limit, False)
-    if not buffer_append(&r.buffers[0], data, n):
-        return stream_fail(r, b"out of memory", False)
+    r.work = work[0]
     while result == STREAM_NEXT:
-        result = stream_step(r)
+        result = stream_step(r) if r.work > 0 else STREAM_BUSY
+    work[0] = r.work
     return result
+
+
+cdef bint stream_take(stream_reader_t* r, const uint8_t* data, size_t n) noexcept nogil:
+    """Take received bytes, to be read by stream_go. False: that failed, which stream_go tells."""
+    if r.layer or r.phase >= PHASE_READY or r.phase == PHASE_INFLATE:
+        return True                     # the message was whole before these
+    if n > r.limit - r.buffers[0].len:
+        stream_fail_with(r, b"message is larger than limit (%u)", r.limit, False)
+    elif not buffer_append(&r.buffers[0], data, n):
+        stream_fail(r, b"out of memory", False)
+    return r.phase != PHASE_FAILED
+
+
+cdef int stream_feed(stream_reader_t* r, const uint8_t* data, size_t n) noexcept nogil:
+    """Take received bytes and read all of them: STREAM_MORE, STREAM_READY or STREAM_FAILED.
+
+    Once ready, slices and nodes are valid until stream_reader_free, and further bytes are ignored.
+    """
+    cdef int64_t work = INT64_MAX
+    stream_take(r, data, n)
+    return stream_go(r, &work)
 
 
 cdef int stream_end(stream_reader_t* r) noexcept nogil:

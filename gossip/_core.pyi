@@ -227,7 +227,8 @@ class Swim:
         """Fires the timers that are due. Early and late calls are fine."""
 
     def next_deadline(self) -> tuple[int, str] | None:
-        """When `tick` has something to do next, and which timer that is."""
+        """When `tick` has something to do next, and which timer that is; at once, and "work", while
+        slices of a large push/pull wait."""
 
     def send_failed(self, ip: bytes, port: int, error: int, now: int) -> None:
         """The kernel refused a datagram to that address with that errno (protocol §16)."""
@@ -310,7 +311,8 @@ class Swim:
         """What rides on the acks of direct pings (protocol §23)."""
 
     def members(self) -> list[_Member]:
-        """All rows, this node's own, dead and left ones included."""
+        """All rows, this node's own, dead and left ones included. With 100,000 of them this takes
+        its time: it is not done in slices."""
 
     def member(self, name: bytes) -> _Member | None:
         """One row, or None."""

@@ -246,7 +246,10 @@ class Memberlist:
         return self._running().address
 
     def members(self) -> list[Member]:
-        """All members that are known, this node included, in no particular order."""
+        """All members that are known, this node included, in no particular order.
+
+        Makes an object for each at once: with 100,000 members the loop waits for that.
+        """
         return self._running().members()
 
     def member(self, name: str) -> Member | None:

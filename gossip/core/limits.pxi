@@ -37,7 +37,7 @@ cdef enum:
     NONCE_BLOCK = 256                # nonces drawn from the system at once
 
     # Work: a unit is about 10 ns. No entry does more of what can wait than a slice of it.
-    WORK_SLICE = 5000
+    WORK_SLICE = 3000
     WORK_ROW = 6                     # a row or an entry looked at
     WORK_SCAN = 15                   # an entry found among received bytes
     WORK_CHANGE = 200                # an entry that changes a row: claims, events, broadcasts
@@ -46,7 +46,7 @@ cdef enum:
     PLAIN_PER_WORK = 1               # bytes compressed
     INFLATED_PER_WORK = 2            # bytes decompressed
     STREAM_PIECE_BYTES = 16384
-    RELEASE_BYTES = 1 << 20          # memory given back at once
+    RELEASE_BYTES = 1 << 19          # memory given back at once
 
     # Members and the state machine.
     MEMBERS_MAX = 1 << 20

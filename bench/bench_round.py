@@ -25,7 +25,7 @@ def answer(node: Swim, sent: list[tuple[bytes, bytes, int]], now: int) -> None:
 
 
 def ticks(node: Swim, first: int) -> list[int]:
-    """ns of each probe tick together with the slowest gossip tick since the one before."""
+    """ns of each probe tick together with the gossip tick before it."""
     taken, gossip = [], 0
     number = first
     while len(taken) < PROBES:
@@ -38,10 +38,9 @@ def ticks(node: Swim, first: int) -> list[int]:
         node.transmits()
         spent = _loop.timed_tick(node, now)
         if kind == "gossip":
-            gossip = max(gossip, spent)
+            gossip = spent
         elif kind == "probe_interval":
             taken.append(spent + gossip)
-            gossip = 0
         answer(node, node.transmits(), now)
         node.commands()
         node.events()

@@ -84,7 +84,8 @@ def reference() -> Measure:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     absent = _figures.absent() if session.config.getoption("--all-targets") else []
-    _figures.save(FIGURES, _extra)
+    if _figures.measured:
+        _figures.save(FIGURES, _extra)
     if session.exitstatus == 0 and (absent or any(row.missed for row in _figures.rows())):
         session.exitstatus = 1
 

@@ -21,6 +21,7 @@ class Target:
     least: float | None = None  # a ratio
     most_ns: float | None = None  # in nanoseconds, scaled by the reference loop
     reported: bool = False
+    wanted: str = ""  # where the limit is what was reached, what was aimed at
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,8 @@ class Figures:
             limit, margin = f"<= {target.most:g}", target.most / max(value, 1e-9)
         elif target.least is not None:
             limit, margin = f">= {target.least:g}", value / target.least
+        if target.wanted:
+            limit += f", wanted {target.wanted}"
         missed = not target.reported and margin is not None and margin < 1 - self.tolerance
         return Row(target, limit, shown, margin, missed)
 

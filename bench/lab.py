@@ -141,6 +141,25 @@ def go(**settings: Any) -> Node:
     return Node([BIN / "memberlist-bench", "node", text], GOMAXPROCS="1")
 
 
+def kinship(key: str = "") -> Node:
+    """kinship 0.4.0; `key` is 32 bytes as hex."""
+    settings = json.dumps({"name": "node", "key": key})
+    path = os.pathsep.join([str(BIN / "kinship"), os.environ["PYTHONPATH"]])
+    command = [sys.executable, "-P", "-m", "bench.peers.kinship_node", settings]
+    return Node(command, PYTHONPATH=path)
+
+
+def kinship_load(
+    count: int, *, members: int = 0, first: int = 0, incarnation: int = 0, key: str = ""
+) -> bytes:
+    """What the blaster sends a kinship node; see the program. No nonce comes twice."""
+    numbers = map(str, (count, members, first, incarnation))
+    done = subprocess.run(
+        [str(BIN / "kinship-packets"), *numbers, key or "-"], stdout=subprocess.PIPE, check=True
+    )
+    return done.stdout
+
+
 @contextlib.contextmanager
 def running(*nodes: Node) -> Iterator[None]:
     try:

@@ -36,15 +36,15 @@ cdef enum:
     REPLAY_WINDOW = 16384            # nonces a generation; two generations are kept
     NONCE_BLOCK = 256                # nonces drawn from the system at once
 
-    # Work: a unit is about 10 ns. No entry does more of what can wait than a slice of it.
+    # Work: a unit is about 15 ns. No entry does more of what can wait than a slice of it.
     WORK_SLICE = 3000
     WORK_ROW = 6                     # a row or an entry looked at
-    WORK_SCAN = 15                   # an entry found among received bytes
+    WORK_SCAN = 3                    # an entry found among received bytes
     WORK_CHANGE = 200                # an entry that changes a row: claims, events, broadcasts
-    WORK_ENTRY = 15                  # an entry written
+    WORK_ENTRY = 4                   # an entry written
     WORK_PIECE = 2000                # a piece of a stream handed to the driver
-    PLAIN_PER_WORK = 1               # bytes compressed
-    INFLATED_PER_WORK = 2            # bytes decompressed
+    PLAIN_PER_WORK = 4               # bytes compressed
+    INFLATED_PER_WORK = 8            # bytes decompressed
     STREAM_PIECE_BYTES = 16384
     RELEASE_BYTES = 1 << 19          # memory given back at once
 

@@ -107,6 +107,11 @@ cdef bint write_entry(swim_t* s, sender_t* o) noexcept nogil:
     return True
 
 
+cdef inline int64_t packing_work(swim_t* s, const sender_t* o) noexcept nogil:
+    """What the bytes of this step cost once more: they may be compressed."""
+    return <int64_t>o.plain.len // PLAIN_PER_WORK if s.envelope.compression else 0
+
+
 cdef bint write_some(swim_t* s, sender_t* o) noexcept nogil:
     """The next bytes of the message into `plain`, as many as the work allows to compress."""
     cdef slice_t tail = blob_slice(o.tail)
@@ -114,7 +119,7 @@ cdef bint write_some(swim_t* s, sender_t* o) noexcept nogil:
     buffer_clear(&o.plain)
     if not o.head_written and not write_head(o):
         return False
-    while o.entries and s.work > <int64_t>o.plain.len // PLAIN_PER_WORK:
+    while o.entries and s.work > packing_work(s, o):
         if not write_entry(s, o):
             return False
     if o.entries == 0:
@@ -122,7 +127,7 @@ cdef bint write_some(swim_t* s, sender_t* o) noexcept nogil:
         if not buffer_append_slice(&o.plain, slice_head(slice_from(tail, o.tail_at), n)):
             return False
         o.tail_at += n
-    s.work -= <int64_t>o.plain.len // PLAIN_PER_WORK
+    s.work -= packing_work(s, o)
     return True
 
 

@@ -47,6 +47,7 @@ cdef class NonceSource:
     cdef void* ctx
 
 cdef struct swim_t
+cdef struct lock_t
 
 cdef class Swim:
     cdef swim_t* swim
@@ -58,7 +59,12 @@ cdef class Swim:
     cdef int _check_arguments(self, bytes name, bytes address, bytes meta, bytes label) except -1
     cdef int _fill_envelope(self, bytes label) except -1
     cdef int _fill_networks(self, cidrs) except -1
+    cdef lock_t* lock                # NULL: one thread alone comes here
+    cdef swim_t* _hold(self) except NULL
     cdef swim_t* _at(self, int64_t now) except NULL
+    cdef void _let_go(self) noexcept
+    cdef uint32_t _take_events(self, list events, uint32_t at_most) except? 0
+    cdef int64_t _broadcast_limit(self) except -1
 
 cdef void swim_receive(swim_t* s, batch_t* inbound, int64_t now_ns, batch_t* out) noexcept nogil
 cdef void swim_tick(swim_t* s, int64_t now_ns, batch_t* out) noexcept nogil
@@ -66,3 +72,7 @@ cdef void swim_send_failed(swim_t* s, const addr_t* peer, int error, int64_t now
                            batch_t* out) noexcept nogil
 cdef int64_t swim_next_deadline(swim_t* s) noexcept nogil
 cdef bint swim_has_output(swim_t* s) noexcept nogil
+
+# For a core that `Swim.share` was called of: around each of the calls above, and not with the GIL.
+cdef void lock_take(lock_t* lock) noexcept nogil
+cdef void lock_release(lock_t* lock) noexcept nogil

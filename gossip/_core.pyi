@@ -214,6 +214,9 @@ class Swim:
         seed: int,
         identities: Identities | None = None,
     ) -> Self: ...
+    def share(self) -> None:
+        """Has every entry take a lock from now on: a thread of its own is to enter as well."""
+
     def start(self, now: int) -> None:
         """Enters its own row and starts the timers (protocol §16, §20)."""
 

@@ -50,4 +50,6 @@ include "core/probe.pxi"            # failure detection, and the duties to the p
 include "core/requests.pxi"         # what the user asks for
 include "core/dispatch.pxi"         # where packets and time come in
 include "core/views.pxi"            # Python objects from rows, events and commands
+include "core/lock.pxi"             # the lock of a core that a thread enters as well
+include "core/making.pxi"           # what a Swim is made of and how it is taken apart
 include "core/shell.pxi"            # the class Swim

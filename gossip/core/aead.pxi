@@ -1,7 +1,12 @@
 # aead.pxi: sealing and opening through function pointers; nonces; replays.
 #
 # No cryptography of our own: a cipher is two C functions and a context (`_core.pxd`). One pair is
-# here, the adaptor for a Python AEAD object; it takes the GIL. The key itself is never seen.
+# here, the adaptor for a Python AEAD object; it takes the GIL, and holds the collector off: a
+# collection could run code that calls the core it is in. The key itself is never seen.
+
+cdef extern from "Python.h":
+    bint PyGC_Disable()
+    bint PyGC_Enable()
 
 cdef enum:
     NONCE_BYTES = 12
@@ -32,32 +37,47 @@ cdef int python_copy(object result, uint32_t n, uint8_t* out) except -1:
 
 cdef int python_seal(void* ctx, const uint8_t* nonce, slice_t aad, const uint8_t* plain,
                      uint32_t n, uint8_t* out) noexcept nogil:
+    cdef bint collects
     with gil:
+        collects = PyGC_Disable()
         try:
             return python_copy(
                 (<object>ctx).encrypt(nonce[:NONCE_BYTES], plain[:n], slice_bytes(aad)),
                 n + TAG_BYTES, out)
         except BaseException:
             return -1
+        finally:
+            if collects:
+                PyGC_Enable()
 
 
 cdef int python_open(void* ctx, const uint8_t* nonce, slice_t aad, const uint8_t* sealed,
                      uint32_t n, uint8_t* out) noexcept nogil:
+    cdef bint collects
     with gil:
+        collects = PyGC_Disable()
         try:
             return python_copy(
                 (<object>ctx).decrypt(nonce[:NONCE_BYTES], sealed[:n], slice_bytes(aad)),
                 n - TAG_BYTES, out)
         except BaseException:
             return -1
+        finally:
+            if collects:
+                PyGC_Enable()
 
 
 cdef int python_fill(void* ctx, uint8_t* out, uint32_t n) noexcept nogil:
+    cdef bint collects
     with gil:
+        collects = PyGC_Disable()
         try:
             return python_copy((<object>ctx)(n), n, out)
         except BaseException:
             return -1
+        finally:
+            if collects:
+                PyGC_Enable()
 
 
 cdef aead_t aead_of(object cipher) except *:
@@ -89,15 +109,24 @@ cdef void nonces_init(nonces_t* n, fill_fn fill, void* ctx) noexcept nogil:
     nonces_reset(n)
 
 
-cdef int nonces_from(nonces_t* n, object source) except -1:
-    """Draw from a NonceSource, or from a callable n -> bytes; the caller keeps it alive."""
+cdef struct nonce_source_t:
+    fill_fn fill
+    void* ctx
+
+
+cdef nonce_source_t nonce_source_of(object source) except *:
+    """The function of a NonceSource, or the adaptor for a callable n -> bytes; the caller keeps it
+    alive."""
+    cdef nonce_source_t out
     if not isinstance(source, NonceSource):
-        nonces_init(n, python_fill, <void*>source)
-    elif (<NonceSource>source).fill == NULL:
+        out.fill = python_fill
+        out.ctx = <void*>source
+        return out
+    out.fill = (<NonceSource>source).fill
+    out.ctx = (<NonceSource>source).ctx
+    if out.fill == NULL:
         raise ValueError("a NonceSource that was not filled in")
-    else:
-        nonces_init(n, (<NonceSource>source).fill, (<NonceSource>source).ctx)
-    return 0
+    return out
 
 
 cdef void nonces_reset(nonces_t* n) noexcept nogil:

@@ -285,6 +285,7 @@ cdef class Envelope:
                  bint compression=False, bint verify_incoming=True, bint verify_outgoing=True,
                  bint skip_inbound_label_check=False, bint refuse_replays=False):
         cdef envelope_t* e = &self.envelope
+        cdef nonce_source_t source
         cdef uint32_t i
         memset(e, 0, sizeof(envelope_t))
         self.keys = tuple([aead_from(key) for key in keys])
@@ -306,7 +307,8 @@ cdef class Envelope:
         for i in range(e.key_count):
             e.keys[i] = aead_of(self.keys[i])
         if refill is not None:
-            nonces_from(&self.nonces, refill)
+            source = nonce_source_of(refill)
+            nonces_init(&self.nonces, source.fill, source.ctx)
             e.nonces = &self.nonces
         if refuse_replays:
             e.replay = &self.replays

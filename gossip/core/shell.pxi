@@ -1,123 +1,14 @@
 # shell.pxi: the class Swim, a Python shell that owns one swim_t. It converts arguments and results
 # and checks calls; it decides nothing. No clock here: every entry takes `now` in nanoseconds.
+#
+# Every entry holds the core from `_hold` or `_at` to `_let_go`. In between, C only: arguments are
+# converted before, and results copied out as C to become Python objects after.
 
-cdef tuple _SETTINGS = (
-    "protocol_version", "delegate_protocol_min", "delegate_protocol_max",
-    "delegate_protocol_version", "tcp_timeout_ns", "indirect_checks", "retransmit_mult",
-    "suspicion_mult", "suspicion_max_timeout_mult", "push_pull_interval_ns", "probe_timeout_ns",
-    "probe_interval_ns", "disable_tcp_pings", "awareness_max_multiplier", "gossip_nodes",
-    "gossip_interval_ns", "gossip_to_the_dead_time_ns", "gossip_verify_incoming",
-    "gossip_verify_outgoing", "enable_compression", "udp_buffer_size",
-    "dead_node_reclaim_time_ns", "skip_inbound_label_check", "max_members",
-    "new_names_per_packet", "name_rule", "ask_accept_member", "report_pings",
-)
-assert len(_SETTINGS) * sizeof(int64_t) == sizeof(settings_t)
+cdef enum:
+    EVENTS_AT_ONCE = 64
 
-
-cdef void read_settings(settings_t* settings, object values) except *:
-    """Fills the struct by name; a missing or unknown name is an error."""
-    cdef int64_t* field = <int64_t*>settings
-    cdef int i
-    unknown = set(values) - set(_SETTINGS)
-    missing = set(_SETTINGS) - set(values)
-    if unknown or missing:
-        raise ValueError(f"settings: unknown {sorted(unknown)}, missing {sorted(missing)}")
-    for i in range(len(_SETTINGS)):
-        field[i] = values[_SETTINGS[i]]
-    if settings.max_members > MEMBERS_MAX:
-        raise ValueError(f"max_members: {settings.max_members}, at most {MEMBERS_MAX} fit")
-    if not 256 <= settings.udp_buffer_size <= BROADCAST_BYTES_MAX:
-        raise ValueError(f"udp_buffer_size: {settings.udp_buffer_size}, not within 256 to "
-                         f"{BROADCAST_BYTES_MAX}")
-    if not PROTOCOL_VERSION_MIN <= settings.protocol_version <= PROTOCOL_VERSION_MAX:
-        raise ValueError(f"protocol_version: {settings.protocol_version}, not within "
-                         f"{PROTOCOL_VERSION_MIN} to {PROTOCOL_VERSION_MAX}")
-    if settings.probe_interval_ns <= 0 or settings.probe_timeout_ns <= 0:
-        raise ValueError("probe_interval_ns and probe_timeout_ns: must be above 0")
-
-
-cdef slice_t view(bytes data) except *:
-    """A view of a bytes object; it must outlive the view."""
-    return slice_of(<const uint8_t*>PyBytes_AsString(data), <uint32_t>PyBytes_Size(data))
-
-
-cdef addr_t address_of(bytes ip, port) except *:
-    cdef addr_t addr
-    if not addr_from(view(ip), port, &addr):
-        raise ValueError(f"an IP address has 4 or 16 bytes, not {len(ip)}")
-    return addr
-
-
-cdef int fill_slot(slot_t* slot, uint8_t* arena, bytes data) except -1:
-    """One datagram in a slot of its own; the sanitizer build hides what lies behind it."""
-    cdef slice_t packet = view(data)
-    if packet.len > DATAGRAM_BYTES_MAX:
-        raise ValueError(f"a datagram has at most {DATAGRAM_BYTES_MAX} bytes, not {packet.len}")
-    slot.data = arena
-    slot.cap = DATAGRAM_BYTES_MAX
-    memcpy(arena, packet.ptr, packet.len)
-    slot.len = packet.len
-    slot_poison(slot)
-    return 0
-
-
-cdef batch_t* new_batch(uint32_t capacity, size_t size) except NULL:
-    cdef batch_t* batch = <batch_t*>calloc(1, sizeof(batch_t))
-    if batch != NULL:
-        batch.slots = <slot_t*>calloc(capacity, sizeof(slot_t))
-        batch.arena = <uint8_t*>malloc(size)
-    if batch == NULL or batch.slots == NULL or batch.arena == NULL:
-        free_batch(batch)
-        raise MemoryError()
-    batch.capacity = capacity
-    batch.size = size
-    return batch
-
-
-cdef void free_batch(batch_t* batch) noexcept:
-    if batch != NULL:
-        free(batch.slots)
-        free(batch.arena)
-        free(batch)
-
-
-cdef void free_swim(swim_t* s) noexcept:
-    cdef command_t command
-    cdef uint32_t i
-    if s == NULL:
-        return
-    if s.probe.target != NULL:
-        identity_release(s.identities, s.probe.target)
-    if s.sessions != NULL:
-        for i in range(STREAMS_MAX):
-            if s.sessions[i] != NULL:
-                free_session(s, s.sessions[i])
-        free(s.sessions)
-    while pop_command(s, &command):
-        buffer_free(&command.bytes)
-    free(s.commands.ring)
-    events_free(&s.events, s.identities)
-    for i in range(QUEUES):
-        queue_free(&s.queues[i])
-    suspicions_free(&s.suspicions)
-    timers_free(&s.timers)
-    if s.identity != NULL:
-        identity_release(s.identities, s.identity)
-    table_free(&s.table)                     # the table may be the last owner of the identities
-    if s.pack != NULL:
-        buffer_free(&s.pack.bytes)
-        buffer_free(&s.pack.message)
-        free(s.pack)
-    opened_free(s.opened)
-    replay_free(&s.replay)
-    blob_release(s.local_state)
-    while s.trash != NULL:
-        take_trash_out(s)
-    buffer_free(&s.ack_payload)
-    free(s.cidrs)
-    identities_release(s.identities)
-    free(s)
-
+cdef tuple _PRESENT_NAMES = ("members", "health_score", "broadcasts_queued",
+                             "user_broadcasts_queued", "streams_open", "suspicions_running")
 
 @cython.final
 cdef class Swim:
@@ -167,7 +58,9 @@ cdef class Swim:
         self._fill_networks(cidrs)
 
     def __dealloc__(self):
-        free_swim(self.swim)
+        if not lock_is_foreign(self.lock):          # else it may be in the middle of a change
+            free_swim(self.swim)
+        lock_free(self.lock)
         free_batch(self.out)
         free_batch(self.inbound)
 
@@ -216,27 +109,53 @@ cdef class Swim:
             s.cidr_count += 1
         return 0
 
-    cdef swim_t* _at(self, int64_t now) except NULL:
-        """The state, with the time of this entry; every user entry begins here."""
-        if not self.swim.started:
-            raise RuntimeError("the node is not started, or already shut down")
-        self.swim.now_ns = now
-        self.swim.out = self.out
-        self.swim.from_packet = False
+    cdef swim_t* _hold(self) except NULL:
+        """The state, with the lock if there is one; `_let_go` must follow, and no Python before."""
+        if lock_is_foreign(self.lock):
+            raise RuntimeError("the node runs in the process that this one was forked from")
+        lock_take_with_gil(self.lock)
         return self.swim
+
+    cdef swim_t* _at(self, int64_t now) except NULL:
+        """The same with the time of this entry, of a node that runs."""
+        cdef swim_t* s = self._hold()
+        if not s.started:
+            self._let_go()
+            raise RuntimeError("the node is not started, or already shut down")
+        s.now_ns = now
+        s.out = self.out
+        s.from_packet = False
+        return s
+
+    cdef void _let_go(self) noexcept:
+        lock_release(self.lock)
+
+    def share(self):
+        """Has every entry take a lock from now on: a thread of its own is to enter as well."""
+        if self.lock == NULL:
+            self.lock = lock_new()
+        if self.lock == NULL:
+            raise MemoryError()
 
     # --- life ---
 
     def start(self, int64_t now):
-        if self.swim.started or self.swim.self_row != NONE:
+        cdef swim_t* s = self._hold()
+        cdef bint before = s.started or s.self_row != NONE
+        cdef bint done = False
+        if not before:
+            s.now_ns = now
+            s.out = self.out
+            done = start_node(s)
+        self._let_go()
+        if before:
             raise RuntimeError("the node was started before")
-        self.swim.now_ns = now
-        self.swim.out = self.out
-        if not start_node(self.swim):
+        if not done:
             raise MemoryError()
 
     def shutdown(self):
-        self.swim.started = False
+        self._hold().started = False
+        self._let_go()
 
     def receive(self, packets, int64_t now):
         cdef slot_t* slot = &self.inbound.slots[0]
@@ -246,23 +165,30 @@ cdef class Swim:
             slot.peer = address_of(ip, port)
             fill_slot(slot, self.inbound.arena, data)
             self.inbound.count = 1
-            swim_receive(self.swim, self.inbound, now, self.out)
+            swim_receive(self._hold(), self.inbound, now, self.out)
+            self._let_go()
             slot_unpoison(slot)
 
     def tick(self, int64_t now):
-        swim_tick(self.swim, now, self.out)
+        swim_tick(self._hold(), now, self.out)
+        self._let_go()
 
     def next_deadline(self):
-        cdef int64_t deadline = swim_next_deadline(self.swim)
+        cdef swim_t* s = self._hold()
+        cdef int64_t deadline = swim_next_deadline(s)
+        cdef bint works = swim_has_work(s)
+        cdef int kind = 0
+        if deadline != INT64_MAX and not works:
+            kind = timers_next_kind(&s.timers)
+        self._let_go()
         if deadline == INT64_MAX:
             return None
-        if swim_has_work(self.swim):
-            return (deadline, "work")
-        return (deadline, _TIMER_NAMES[timers_next_kind(&self.swim.timers)])
+        return (deadline, "work" if works else _TIMER_NAMES[kind])
 
     def send_failed(self, bytes ip, port, int error, int64_t now):
         cdef addr_t peer = address_of(ip, port)
-        swim_send_failed(self.swim, &peer, error, now, self.out)
+        swim_send_failed(self._hold(), &peer, error, now, self.out)
+        self._let_go()
 
     # --- output ---
 
@@ -279,176 +205,293 @@ cdef class Swim:
         return packets
 
     def events(self, uint32_t at_most=UINT32_MAX):
-        cdef event_t event
+        cdef swim_t* s
+        cdef uint64_t lost = 0
+        cdef uint32_t left = at_most, taken = 1
         events = []
-        while <uint32_t>len(events) < at_most and events_pop(&self.swim.events, &event):
-            try:
-                events.append(event_tuple(&event))
-            finally:
-                event_release(&event, self.swim.identities)
-        if self.swim.events.lost and self.swim.events.count == 0:
-            events.append(("lost", self.swim.events.lost))
-            self.swim.events.lost = 0
+        while left and taken:
+            taken = self._take_events(events, min(left, <uint32_t>EVENTS_AT_ONCE))
+            left -= taken
+        s = self._hold()
+        if s.events.count == 0:
+            lost = s.events.lost
+            s.events.lost = 0
+        self._let_go()
+        if lost:
+            events.append(("lost", lost))
         return events
+
+    cdef uint32_t _take_events(self, list events, uint32_t at_most) except? 0:
+        """Moves some events out of the core; gives their number."""
+        cdef event_t[EVENTS_AT_ONCE] taken
+        cdef uint32_t count = 0, i
+        cdef swim_t* s = self._hold()
+        while count < at_most and events_pop(&s.events, &taken[count]):
+            count += 1
+        self._let_go()
+        try:
+            for i in range(count):
+                events.append(event_tuple(&taken[i]))
+        finally:
+            self._hold()
+            for i in range(count):
+                event_release(&taken[i], s.identities)
+            self._let_go()
+        return count
 
     @property
     def waiting(self):
         """Whether events or stream commands wait to be taken."""
-        return bool(swim_has_output(self.swim))
+        cdef bint waiting = swim_has_output(self._hold())
+        self._let_go()
+        return bool(waiting)
 
     def commands(self):
         cdef command_t command
+        cdef bint more
         commands = []
-        while pop_command(self.swim, &command):
+        while True:
+            more = pop_command(self._hold(), &command)
+            self._let_go()
+            if not more:
+                return commands
             try:
                 commands.append(command_tuple(&command))
             finally:
                 buffer_free(&command.bytes)
-        return commands
 
     # --- streams ---
 
     def accept_stream(self, bytes ip, port, int64_t now):
-        cdef swim_t* s = self._at(now)
         cdef addr_t peer = address_of(ip, port)
-        cdef session_t* session = new_session(s, SESSION_SERVE, &peer)
-        return -1 if session == NULL else session.stream
+        cdef session_t* session = new_session(self._at(now), SESSION_SERVE, &peer)
+        cdef int64_t stream = -1 if session == NULL else session.stream
+        self._let_go()
+        return stream
 
     def stream_opened(self, uint32_t stream, int64_t now):
         session_opened(self._at(now), stream)
+        self._let_go()
 
     def stream_received(self, uint32_t stream, bytes data, int64_t now):
         cdef slice_t received = view(data)
         session_received(self._at(now), stream, received.ptr, received.len)
+        self._let_go()
 
     def stream_ended(self, uint32_t stream, int64_t now):
         session_ended(self._at(now), stream)
+        self._let_go()
 
     def stream_failed(self, uint32_t stream, str text, int64_t now):
         cdef bytes reason = text.encode("utf-8", "replace")
         cdef slice_t said = view(reason)
         session_failed(self._at(now), stream, <const char*>said.ptr, said.len)
+        self._let_go()
 
     # --- requests ---
 
     def join(self, bytes ip, port, bytes node_name, int64_t now):
         cdef addr_t peer = address_of(ip, port)
-        return ask_join(self._at(now), &peer)
+        cdef uint32_t request = ask_join(self._at(now), &peer)
+        self._let_go()
+        return request
 
     def leave(self, int64_t now):
-        return ask_leave(self._at(now))
+        cdef uint32_t request = ask_leave(self._at(now))
+        self._let_go()
+        return request
 
     def update_meta(self, bytes meta, int64_t now):
-        if len(meta) > META_BYTES_MAX:
-            raise ValueError(f"meta: {len(meta)} bytes, at most {META_BYTES_MAX} fit")
-        return ask_update(self._at(now), view(meta))
+        cdef slice_t wanted = view(meta)
+        cdef uint32_t request
+        if wanted.len > META_BYTES_MAX:
+            raise ValueError(f"meta: {wanted.len} bytes, at most {META_BYTES_MAX} fit")
+        request = ask_update(self._at(now), wanted)
+        self._let_go()
+        return request
 
     def ping(self, bytes name, int64_t now):
-        return ask_ping(self._at(now), view(name))
+        cdef slice_t target = view(name)
+        cdef uint32_t request = ask_ping(self._at(now), target)
+        self._let_go()
+        return request
 
     def send(self, bytes name, bytes payload, bint reliable, int64_t now):
+        cdef slice_t target = view(name)
+        cdef slice_t data = view(payload)
+        cdef uint32_t request
+        if reliable and data.len > STREAM_USER_MESSAGE_MAX:
+            raise ValueError(f"payload: {data.len} bytes, at most {STREAM_USER_MESSAGE_MAX} fit a "
+                             "reliable message")
+        if not reliable and data.len > DATAGRAM_BYTES_MAX:
+            raise ValueError(f"payload: {data.len} bytes do not fit a datagram; send it reliably")
         if reliable:
-            if len(payload) > STREAM_USER_MESSAGE_MAX:
-                raise ValueError(f"payload: {len(payload)} bytes, at most "
-                                 f"{STREAM_USER_MESSAGE_MAX} fit a reliable message")
-            return ask_send_reliably(self._at(now), view(name), view(payload))
-        if len(payload) > DATAGRAM_BYTES_MAX:
-            raise ValueError(f"payload: {len(payload)} bytes do not fit a datagram; "
-                             "send it reliably")
-        return ask_send(self._at(now), view(name), view(payload))
+            request = ask_send_reliably(self._at(now), target, data)
+        else:
+            request = ask_send(self._at(now), target, data)
+        self._let_go()
+        return request
 
     def broadcast(self, bytes payload, bytes name=b""):
-        cdef uint32_t limit = self.broadcast_limit
-        if len(payload) > limit:
-            raise ValueError(f"payload: {len(payload)} bytes, at most {limit} fit beside a "
-                             "packet's headers")
-        if not ask_broadcast(self.swim, view(name), view(payload)):
+        cdef int64_t limit = self._broadcast_limit()
+        cdef slice_t data = view(payload)
+        cdef slice_t name_ = view(name)
+        cdef bint queued
+        if data.len > limit:
+            raise ValueError(f"payload: {data.len} bytes, at most {limit} fit beside a packet's "
+                             "headers")
+        queued = ask_broadcast(self._hold(), name_, data)
+        self._let_go()
+        if not queued:
             raise MemoryError()
+
+    cdef int64_t _broadcast_limit(self) except -1:
+        cdef int64_t room = gossip_room(self._hold()) - USER_PART_BYTES
+        self._let_go()
+        return max(room, 0)
 
     @property
     def broadcast_limit(self):
         """The largest payload of `broadcast` that a gossip packet can carry, in bytes."""
-        return gossip_room(self.swim) - USER_PART_BYTES
+        return self._broadcast_limit()
 
     def admit(self, bytes name, bint allowed, int64_t now):
-        admit(self._at(now), view(name), allowed)
+        cdef slice_t name_ = view(name)
+        admit(self._at(now), name_, allowed)
+        self._let_go()
 
     # --- what the application lends ---
 
     def set_keys(self, aeads, refill):
         """Puts the ring's ciphers, the primary one first; an empty ring turns sealing off."""
-        cdef envelope_t* envelope = &self.swim.envelope
         cdef aead_t[KEYS_MAX] keys
-        cdef int i
+        cdef uint32_t count = 0
+        cdef nonce_source_t source = nonce_source_of(refill)
+        cdef swim_t* s
         ring = (list(aeads), refill)
         if len(ring[0]) > KEYS_MAX:
             raise ValueError(f"keys: {len(ring[0])}, at most {KEYS_MAX} fit")
-        for i, cipher in enumerate(ring[0]):
-            keys[i] = aead_of(cipher)
-        nonces_from(&self.swim.nonces, refill)
-        memcpy(envelope.keys, keys, sizeof(keys))
-        envelope.key_count = <uint32_t>len(ring[0])
-        self._ring = ring                  # keeps alive what is pointed to from there
+        for cipher in ring[0]:
+            keys[count] = aead_of(cipher)
+            count += 1
         native = isinstance(refill, NonceSource)
-        self.needs_gil = any([not (native and isinstance(key, Cipher)) for key in ring[0]])
+        needs_gil = any([not (native and isinstance(key, Cipher)) for key in ring[0]])
+        s = self._hold()
+        memcpy(s.envelope.keys, keys, sizeof(keys))
+        s.envelope.key_count = count
+        nonces_init(&s.nonces, source.fill, source.ctx)
+        self._let_go()
+        self.needs_gil = needs_gil
+        self._ring = ring                  # keeps alive what is pointed to from there
 
     def reset_nonces(self):
         """Forgets the nonces drawn ahead; a forked child must not repeat its parent's."""
         nonces_reset(&self.swim.nonces)
 
     def set_local_state(self, bytes state):
-        if len(state) > STREAM_USER_STATE_MAX:
-            raise ValueError(f"state: {len(state)} bytes, at most {STREAM_USER_STATE_MAX} fit")
-        cdef blob_t* blob = blob_new(view(state), slice_nil())
+        cdef slice_t data = view(state)
+        cdef swim_t* s
+        cdef blob_t* blob
+        if data.len > STREAM_USER_STATE_MAX:
+            raise ValueError(f"state: {data.len} bytes, at most {STREAM_USER_STATE_MAX} fit")
+        blob = blob_new(data, slice_nil())
         if blob == NULL:
             raise MemoryError()
-        blob_release(self.swim.local_state)        # a stream being written may hold it still
-        self.swim.local_state = blob
+        s = self._hold()
+        blob_release(s.local_state)        # a stream being written may hold it still
+        s.local_state = blob
+        self._let_go()
 
     def set_ack_payload(self, payload):
         cdef bytes data = b"" if payload is None else payload
-        if len(data) > self.broadcast_limit - 64:
-            raise ValueError(f"payload: {len(data)} bytes do not fit an ack")
-        buffer_clear(&self.swim.ack_payload)
-        if not buffer_append_slice(&self.swim.ack_payload, view(data)):
+        cdef slice_t data_ = view(data)
+        cdef bint given = payload is not None
+        cdef swim_t* s
+        cdef bint done
+        if data_.len > self._broadcast_limit() - 64:
+            raise ValueError(f"payload: {data_.len} bytes do not fit an ack")
+        s = self._hold()
+        buffer_clear(&s.ack_payload)
+        done = buffer_append_slice(&s.ack_payload, data_)
+        s.has_ack_payload = given
+        self._let_go()
+        if not done:
             raise MemoryError()
-        self.swim.has_ack_payload = payload is not None
 
     # --- looking ---
 
     def members(self):
         """A list of tuples: with 100,000 members this takes its time, and is never sliced."""
-        cdef table_t* table = &self.swim.table
+        cdef swim_t* s = self._hold()
+        cdef uint32_t count = s.table.order_count
         cdef uint32_t i
-        return [row_tuple(table_row(table, table_at(table, i))) for i in range(table.order_count)]
+        cdef member_t* rows = <member_t*>malloc((count + 1) * sizeof(member_t))
+        if rows != NULL:
+            for i in range(count):
+                rows[i] = row_at(s, table_at(&s.table, i))[0]
+                identity_retain(rows[i].identity)
+        self._let_go()
+        if rows == NULL:
+            raise MemoryError()
+        try:
+            return [row_tuple(&rows[i]) for i in range(count)]
+        finally:
+            self._hold()
+            for i in range(count):
+                identity_release(s.identities, rows[i].identity)
+            self._let_go()
+            free(rows)
 
     def member(self, bytes name):
-        cdef uint32_t index = find_row(self.swim, view(name))
-        if index == NONE or not is_member(row_at(self.swim, index)):
+        cdef slice_t name_ = view(name)
+        cdef swim_t* s = self._hold()
+        cdef uint32_t index = find_row(s, name_)
+        cdef member_t row
+        cdef bint found = index != NONE and is_member(row_at(s, index))
+        if found:
+            row = row_at(s, index)[0]
+            identity_retain(row.identity)
+        self._let_go()
+        if not found:
             return None
-        return row_tuple(row_at(self.swim, index))
+        try:
+            return row_tuple(&row)
+        finally:
+            identity_release(self._hold().identities, row.identity)
+            self._let_go()
 
     @property
     def member_count(self):
-        return self.swim.table.order_count
+        cdef uint32_t count = self._hold().table.order_count
+        self._let_go()
+        return count
 
     @property
     def health_score(self):
-        return self.swim.awareness.score
+        cdef int score = self._hold().awareness.score
+        self._let_go()
+        return score
 
     @property
     def incarnation(self):
-        return self.swim.incarnation
+        cdef uint32_t incarnation = self._hold().incarnation
+        self._let_go()
+        return incarnation
 
     def stats(self):
+        cdef swim_t* s = self._hold()
+        cdef uint64_t[STATS] stats
+        cdef uint64_t[DROP_REASONS] drops
+        cdef uint64_t[6] present
         cdef int i
-        counts = {name: self.swim.stats[i] for i, name in enumerate(STAT_NAMES)}
+        memcpy(stats, s.stats, sizeof(stats))
+        memcpy(drops, s.drops, sizeof(drops))
+        present[:] = [s.table.order_count, s.awareness.score, s.queues[QUEUE_MEMBERSHIP].count,
+                      s.queues[QUEUE_USER].count, s.sessions_used, rows_in(s, STATE_SUSPECT)]
+        self._let_go()
+        counts = {name: stats[i] for i, name in enumerate(STAT_NAMES)}
         for i in range(1, DROP_REASONS):
-            counts[f"dropped_{DROP_REASON_NAMES[i]}"] = self.swim.drops[i]
-        counts["members"] = self.swim.table.order_count
-        counts["health_score"] = self.swim.awareness.score
-        counts["broadcasts_queued"] = self.swim.queues[QUEUE_MEMBERSHIP].count
-        counts["user_broadcasts_queued"] = self.swim.queues[QUEUE_USER].count
-        counts["streams_open"] = self.swim.sessions_used
-        counts["suspicions_running"] = rows_in(self.swim, STATE_SUSPECT)
+            counts[f"dropped_{DROP_REASON_NAMES[i]}"] = drops[i]
+        for i, name in enumerate(_PRESENT_NAMES):
+            counts[name] = present[i]
         return counts

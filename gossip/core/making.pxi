@@ -1,0 +1,119 @@
+# making.pxi: what a Swim is made of and how it is taken apart: settings, arguments, batches.
+# Part of the shell; the ranges of settings for users stand in `_checks.py`.
+
+cdef tuple _SETTINGS = (
+    "protocol_version", "delegate_protocol_min", "delegate_protocol_max",
+    "delegate_protocol_version", "tcp_timeout_ns", "indirect_checks", "retransmit_mult",
+    "suspicion_mult", "suspicion_max_timeout_mult", "push_pull_interval_ns", "probe_timeout_ns",
+    "probe_interval_ns", "disable_tcp_pings", "awareness_max_multiplier", "gossip_nodes",
+    "gossip_interval_ns", "gossip_to_the_dead_time_ns", "gossip_verify_incoming",
+    "gossip_verify_outgoing", "enable_compression", "udp_buffer_size",
+    "dead_node_reclaim_time_ns", "skip_inbound_label_check", "max_members",
+    "new_names_per_packet", "name_rule", "ask_accept_member", "report_pings",
+)
+assert len(_SETTINGS) * sizeof(int64_t) == sizeof(settings_t)
+
+
+cdef void read_settings(settings_t* settings, object values) except *:
+    """Fills the struct by name; a missing or unknown name is an error."""
+    cdef int64_t* field = <int64_t*>settings
+    cdef int i
+    unknown = set(values) - set(_SETTINGS)
+    missing = set(_SETTINGS) - set(values)
+    if unknown or missing:
+        raise ValueError(f"settings: unknown {sorted(unknown)}, missing {sorted(missing)}")
+    for i in range(len(_SETTINGS)):
+        field[i] = values[_SETTINGS[i]]
+    if settings.max_members > MEMBERS_MAX:
+        raise ValueError(f"max_members: {settings.max_members}, at most {MEMBERS_MAX} fit")
+    if not 256 <= settings.udp_buffer_size <= BROADCAST_BYTES_MAX:
+        raise ValueError(f"udp_buffer_size: {settings.udp_buffer_size}, not within 256 to "
+                         f"{BROADCAST_BYTES_MAX}")
+    if not PROTOCOL_VERSION_MIN <= settings.protocol_version <= PROTOCOL_VERSION_MAX:
+        raise ValueError(f"protocol_version: {settings.protocol_version}, not within "
+                         f"{PROTOCOL_VERSION_MIN} to {PROTOCOL_VERSION_MAX}")
+    if settings.probe_interval_ns <= 0 or settings.probe_timeout_ns <= 0:
+        raise ValueError("probe_interval_ns and probe_timeout_ns: must be above 0")
+
+
+cdef slice_t view(bytes data) except *:
+    """A view of a bytes object; it must outlive the view."""
+    return slice_of(<const uint8_t*>PyBytes_AsString(data), <uint32_t>PyBytes_Size(data))
+
+
+cdef addr_t address_of(bytes ip, port) except *:
+    cdef addr_t addr
+    if not addr_from(view(ip), port, &addr):
+        raise ValueError(f"an IP address has 4 or 16 bytes, not {len(ip)}")
+    return addr
+
+
+cdef int fill_slot(slot_t* slot, uint8_t* arena, bytes data) except -1:
+    """One datagram in a slot of its own; the sanitizer build hides what lies behind it."""
+    cdef slice_t packet = view(data)
+    if packet.len > DATAGRAM_BYTES_MAX:
+        raise ValueError(f"a datagram has at most {DATAGRAM_BYTES_MAX} bytes, not {packet.len}")
+    slot.data = arena
+    slot.cap = DATAGRAM_BYTES_MAX
+    memcpy(arena, packet.ptr, packet.len)
+    slot.len = packet.len
+    slot_poison(slot)
+    return 0
+
+
+cdef batch_t* new_batch(uint32_t capacity, size_t size) except NULL:
+    cdef batch_t* batch = <batch_t*>calloc(1, sizeof(batch_t))
+    if batch != NULL:
+        batch.slots = <slot_t*>calloc(capacity, sizeof(slot_t))
+        batch.arena = <uint8_t*>malloc(size)
+    if batch == NULL or batch.slots == NULL or batch.arena == NULL:
+        free_batch(batch)
+        raise MemoryError()
+    batch.capacity = capacity
+    batch.size = size
+    return batch
+
+
+cdef void free_batch(batch_t* batch) noexcept:
+    if batch != NULL:
+        free(batch.slots)
+        free(batch.arena)
+        free(batch)
+
+
+cdef void free_swim(swim_t* s) noexcept:
+    cdef command_t command
+    cdef uint32_t i
+    if s == NULL:
+        return
+    if s.probe.target != NULL:
+        identity_release(s.identities, s.probe.target)
+    if s.sessions != NULL:
+        for i in range(STREAMS_MAX):
+            if s.sessions[i] != NULL:
+                free_session(s, s.sessions[i])
+        free(s.sessions)
+    while pop_command(s, &command):
+        buffer_free(&command.bytes)
+    free(s.commands.ring)
+    events_free(&s.events, s.identities)
+    for i in range(QUEUES):
+        queue_free(&s.queues[i])
+    suspicions_free(&s.suspicions)
+    timers_free(&s.timers)
+    if s.identity != NULL:
+        identity_release(s.identities, s.identity)
+    table_free(&s.table)                     # the table may be the last owner of the identities
+    if s.pack != NULL:
+        buffer_free(&s.pack.bytes)
+        buffer_free(&s.pack.message)
+        free(s.pack)
+    opened_free(s.opened)
+    replay_free(&s.replay)
+    blob_release(s.local_state)
+    while s.trash != NULL:
+        take_trash_out(s)
+    buffer_free(&s.ack_payload)
+    free(s.cidrs)
+    identities_release(s.identities)
+    free(s)

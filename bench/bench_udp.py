@@ -35,18 +35,29 @@ def populated(node: lab.Node, members: int = MEMBERS) -> lab.Node:
 
 
 def test_a_ping_beside_c(compare: Any, figures: Figures, extra: dict[str, Any]) -> None:
-    nodes = c, echo, asyncio, uvloop = (
+    label = packets.LABEL.decode()
+    nodes = c, echo, asyncio, uvloop, thread = (
         lab.c_server(),
         lab.c_server("echo"),
-        lab.ours("asyncio", label=packets.LABEL.decode()),
-        lab.ours("uvloop", label=packets.LABEL.decode()),
+        lab.ours("asyncio", label=label),
+        lab.ours("uvloop", label=label),
+        lab.ours("asyncio", label=label, driver="thread"),
     )
     with lab.running(*nodes):
-        taken = compare(cost(uvloop, FULL), cost(asyncio, FULL), cost(c), cost(echo))
+        taken = compare(
+            cost(uvloop, FULL), cost(asyncio, FULL), cost(c), cost(echo), cost(thread, FULL)
+        )
     figures.put("ping_uvloop_c", taken[0] / taken[2])
     figures.put("ping_asyncio_c", taken[1] / taken[2])
     figures.put("c_server", taken[2] / taken[3])
-    names = ("uvloop, all envelopes", "asyncio, all envelopes", "C", "C, bare echo")
+    figures.put("ping_thread_c", taken[4] / taken[2])
+    names = (
+        "uvloop, all envelopes",
+        "asyncio, all envelopes",
+        "C",
+        "C, bare echo",
+        "thread, all envelopes",
+    )
     extra["ping"] = extra.get("ping", {}) | dict(zip(names, taken, strict=True))
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 LABEL_BYTES_MAX = 255
 NAME_RULES = {"any": 0, "serf": 1}
+DRIVERS = ("asyncio", "thread")
 AEADS = ("auto", "evp", "cryptography")
 
 _SERF_NAME = re.compile(r"[A-Za-z0-9\-.]{1,128}")
@@ -239,6 +240,10 @@ def _aead(value: object) -> str | None:
     return None if value in AEADS else f"must be one of {', '.join(AEADS)}, not {value!r}"
 
 
+def _driver(value: object) -> str | None:
+    return None if value in DRIVERS else f"must be 'asyncio' or 'thread', not {value!r}"
+
+
 def _cidrs_allowed(value: object) -> str | None:
     if value is None:
         return None
@@ -267,4 +272,5 @@ _CHECKS: Mapping[str, Callable[[object], str | None]] = {
     "cidrs_allowed": _cidrs_allowed,
     "name_rule": _name_rule,
     "aead": _aead,
+    "driver": _driver,
 }

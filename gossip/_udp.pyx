@@ -15,6 +15,8 @@ from gossip._core cimport (
     Swim,
     addr_t,
     batch_t,
+    lock_release,
+    lock_take,
     slot_t,
     swim_has_output,
     swim_next_deadline,
@@ -23,9 +25,14 @@ from gossip._core cimport (
     swim_tick,
 )
 
-cdef extern from "Python.h":
-    int PyGC_Disable()
-    int PyGC_Enable()
+cdef extern from *:
+    """
+    #define gossip_read(at) __atomic_load_n((at), __ATOMIC_RELAXED)
+    #define gossip_count(at, n) __atomic_store_n((at), gossip_read(at) + (n), __ATOMIC_RELAXED)
+    """
+    # Counters that one thread writes and another may read.
+    uint64_t gossip_read(uint64_t* at) noexcept nogil
+    void gossip_count(uint64_t* at, uint64_t n) noexcept nogil
 
 cdef extern from "<time.h>" nogil:      # posix.time names <sys/time.h>, which need not bring it
     cdef struct timespec:
@@ -86,9 +93,6 @@ cdef enum:
     DRAIN_DATAGRAMS = 48      # of one wake-up, and what a batch brings; then others have their turn
     SLOT_BYTES = 65536
     SLOT_STRIDE = SLOT_BYTES + 320   # slots a power of two apart would share their cache lines
-    ERRNO_MAX = 256
-    WAITING_ = 1              # events or stream commands wait in the core
-    BLOCKED_ = 2              # the socket takes no more: call `flush` when it is writable
 
 WAITING = WAITING_
 BLOCKED = BLOCKED_
@@ -152,25 +156,25 @@ cdef class Endpoint:
     """One UDP socket and the core it feeds. Does not own the socket.
 
     Every entry sends what the core wants sent before it returns, and returns flags: WAITING,
-    BLOCKED. After `detach` all entries do nothing.
+    BLOCKED. After `detach` all entries do nothing. One that lives apart sends from a batch of its
+    own: a thread may run it, while another endpoint sends what calls of the user wrote.
 
-    While the core may call Python (an AEAD made of Python objects), the GIL is kept and the
-    collector is stopped: a collection inside the core could run code that calls the core.
+    While the core may call Python (an AEAD made of Python objects), the GIL is kept. A core that is
+    shared with a thread is only entered without.
     """
 
-    cdef Swim core
-    cdef int fd
-    cdef bint ipv6
-    cdef uint32_t sent              # packets of the core's out batch that are already gone
-    cdef batch_t inbound
-    cdef lane_t* lane_in
-    cdef lane_t* lane_out
-    cdef uint64_t packets_in, packets_out, bytes_in, bytes_out, receive_errors
-    cdef uint64_t[ERRNO_MAX] send_errors
-
-    def __cinit__(self, int fd, bint ipv6, Swim core not None):
+    def __cinit__(self, int fd, bint ipv6, Swim core not None, *, bint apart=False):
         cdef int i
         self.core = core
+        self.out = core.out
+        if apart:
+            self.out = &self.own
+            self.own.capacity = core.out.capacity
+            self.own.size = core.out.size
+            self.own.slots = <slot_t*>calloc(self.own.capacity, sizeof(slot_t))
+            self.own.arena = <uint8_t*>malloc(self.own.size)
+            if self.own.slots == NULL or self.own.arena == NULL:
+                raise MemoryError()
         self.fd = fd
         self.ipv6 = ipv6
         self.inbound.slots = <slot_t*>calloc(BATCH, sizeof(slot_t))
@@ -191,6 +195,8 @@ cdef class Endpoint:
         bind_lane(self.lane_out)
 
     def __dealloc__(self):
+        free(self.own.slots)
+        free(self.own.arena)
         free(self.inbound.slots)
         free(self.inbound.arena)
         free(self.lane_in)
@@ -203,40 +209,30 @@ cdef class Endpoint:
             return 0
         if not self.core.needs_gil:
             with nogil:
-                flags = self._drain()
+                flags = self.take_in()
             return flags
-        collects = PyGC_Disable()
-        flags = self._drain()
-        if collects:
-            PyGC_Enable()
-        return flags
+        return self.take_in()
 
     def tick(self):
         """Lets the core do what is due; harmless when nothing is."""
-        cdef int flags
-        if self.fd < 0:
-            return 0
-        collects = PyGC_Disable()
-        swim_tick(self.core.swim, monotonic_ns(), self.core.out)
-        flags = self._send()
-        if collects:
-            PyGC_Enable()
-        return flags
+        return self.advance() if self.fd >= 0 else 0
 
     def flush(self):
         """Sends what the core left to send: after a call of the user, or when writable again."""
         cdef int flags
         if self.fd < 0:
             return 0
-        collects = PyGC_Disable()
-        flags = self._send()
-        if collects:
-            PyGC_Enable()
-        return flags
+        if self.core.lock != NULL:
+            with nogil:
+                flags = self.send_out()
+            return flags
+        return self.send_out()
 
     def next_deadline(self):
         """When the core wants `tick`, in nanoseconds of the monotonic clock; 2^63 - 1: never."""
-        return swim_next_deadline(self.core.swim)
+        cdef int64_t deadline = swim_next_deadline(self.core._hold())
+        self.core._let_go()
+        return deadline
 
     def detach(self):
         """Leaves the socket alone from now on; it may then be closed, or belong to a parent."""
@@ -246,27 +242,35 @@ cdef class Endpoint:
         """Counters since the start; `send_errors` by errno."""
         cdef int i
         return {
-            "packets_received": self.packets_in,
-            "packets_sent": self.packets_out,
-            "bytes_received": self.bytes_in,
-            "bytes_sent": self.bytes_out,
-            "receive_errors": self.receive_errors,
-            "send_errors": {i: self.send_errors[i] for i in range(ERRNO_MAX)
-                            if self.send_errors[i]},
+            "packets_received": gossip_read(&self.packets_in),
+            "packets_sent": gossip_read(&self.packets_out),
+            "bytes_received": gossip_read(&self.bytes_in),
+            "bytes_sent": gossip_read(&self.bytes_out),
+            "receive_errors": gossip_read(&self.receive_errors),
+            "send_errors": {i: gossip_read(&self.send_errors[i]) for i in range(ERRNO_MAX)
+                            if gossip_read(&self.send_errors[i])},
         }
 
-    cdef int _drain(self) noexcept nogil:
+    cdef int take_in(self) noexcept nogil:
         """Batch after batch until the socket is empty: while the answers to one were on their way,
         more may have come, and to look costs a tenth of coming back here through the loop."""
         cdef int flags = 0
         cdef int taken = 0
         cdef int count = self._receive()
         while count > 0:
-            swim_receive(self.core.swim, &self.inbound, monotonic_ns(), self.core.out)
-            flags = self._send()
+            lock_take(self.core.lock)
+            swim_receive(self.core.swim, &self.inbound, monotonic_ns(), self.out)
+            lock_release(self.core.lock)
+            flags = self.send_out()
             taken += count
             count = self._receive() if taken < DRAIN_DATAGRAMS else 0
         return flags
+
+    cdef int advance(self) noexcept nogil:
+        lock_take(self.core.lock)
+        swim_tick(self.core.swim, monotonic_ns(), self.out)
+        lock_release(self.core.lock)
+        return self.send_out()
 
     cdef int _receive(self) noexcept nogil:
         """Fills the inbound batch with one system call; gives the number of datagrams."""
@@ -278,20 +282,20 @@ cdef class Endpoint:
         count = recvmmsg(self.fd, lane.headers, BATCH, MSG_DONTWAIT, NULL)
         if count < 0:
             if errno != EAGAIN and errno != EINTR:
-                self.receive_errors += 1
+                gossip_count(&self.receive_errors, 1)
             count = 0
         for i in range(count):
             slot = &self.inbound.slots[i]
             slot.len = lane.headers[i].msg_len
             address_in(&lane.names[i], &slot.peer)
-            self.bytes_in += slot.len
-        self.packets_in += count
+            gossip_count(&self.bytes_in, slot.len)
+        gossip_count(&self.packets_in, count)
         self.inbound.count = count
         return count
 
-    cdef int _send(self) noexcept nogil:
-        """Sends the core's out batch. A packet the system refuses never delays those behind it."""
-        cdef batch_t* out = self.core.out
+    cdef int send_out(self) noexcept nogil:
+        """Sends the out batch. A packet the system refuses never delays those behind it."""
+        cdef batch_t* out = self.out
         cdef int count, error
         while self.sent < out.count:
             count = sendmmsg(self.fd, self.lane_out.headers, self._fill(), MSG_DONTWAIT
@@ -311,12 +315,16 @@ cdef class Endpoint:
         return self._waiting()
 
     cdef int _waiting(self) noexcept nogil:
-        return WAITING_ if swim_has_output(self.core.swim) else 0
+        cdef bint waiting
+        lock_take(self.core.lock)
+        waiting = swim_has_output(self.core.swim)
+        lock_release(self.core.lock)
+        return WAITING_ if waiting else 0
 
     cdef unsigned int _fill(self) noexcept nogil:
         """Points the headers at the next packets of the out batch; gives their number."""
         cdef lane_t* lane = self.lane_out
-        cdef batch_t* out = self.core.out
+        cdef batch_t* out = self.out
         cdef unsigned int count = min(<unsigned int>BATCH, out.count - self.sent)
         cdef slot_t* slot
         cdef unsigned int i
@@ -331,16 +339,18 @@ cdef class Endpoint:
     cdef void _count_sent(self, int count) noexcept nogil:
         cdef int i
         for i in range(count):
-            self.bytes_out += self.core.out.slots[self.sent + i].len
-        self.packets_out += count
+            gossip_count(&self.bytes_out, self.out.slots[self.sent + i].len)
+        gossip_count(&self.packets_out, count)
         self.sent += count
 
     cdef void _refused(self, int error) noexcept nogil:
         """The system refused the next packet: count it, tell the core, go on behind it."""
-        cdef addr_t peer = self.core.out.slots[self.sent].peer
+        cdef addr_t peer = self.out.slots[self.sent].peer
         self.sent += 1
-        self.send_errors[error if 0 < error < ERRNO_MAX else 0] += 1
-        swim_send_failed(self.core.swim, &peer, error, monotonic_ns(), self.core.out)
+        gossip_count(&self.send_errors[error if 0 < error < ERRNO_MAX else 0], 1)
+        lock_take(self.core.lock)
+        swim_send_failed(self.core.swim, &peer, error, monotonic_ns(), self.out)
+        lock_release(self.core.lock)
 
 
 cdef void bind_lane(lane_t* lane) noexcept nogil:

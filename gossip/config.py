@@ -18,6 +18,7 @@ from gossip.members import DEFAULT_PORT, Address, Member
 
 AcceptMember: TypeAlias = Callable[[Member], bool | Awaitable[bool]]
 NameRule: TypeAlias = Literal["any", "serf"]
+DriverChoice: TypeAlias = Literal["asyncio", "thread"]
 AeadChoice: TypeAlias = Literal["auto", "evp", "cryptography"]
 
 
@@ -56,6 +57,7 @@ class Tuning(TypedDict, total=False):
     event_buffer: int
     report_pings: bool
     aead: AeadChoice
+    driver: DriverChoice
 
 
 class ConfigFields(Tuning, total=False):
@@ -116,6 +118,9 @@ class Config:
       aead: what seals and opens: "evp" calls the OpenSSL of the interpreter, or the system's,
         without the GIL; "cryptography" needs the GIL for each packet; "auto" takes the first that
         works. `Stats.aead` says which it is.
+      driver: "asyncio" handles packets on the event loop; "thread" on a thread of its own that
+        needs no GIL, so that the node answers while the interpreter is busy. Streams, events and
+        all calls stay on the event loop with both.
     """
 
     name: str | None = None
@@ -164,6 +169,7 @@ class Config:
     report_pings: bool = False
 
     aead: AeadChoice = "auto"
+    driver: DriverChoice = "asyncio"
 
     def __post_init__(self) -> None:
         problems = _checks.problems(self)

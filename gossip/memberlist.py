@@ -21,6 +21,7 @@ from gossip._io.joining import Joiner
 from gossip._io.keys import find_keys
 from gossip._io.requests import within
 from gossip._io.subscriptions import Subscription
+from gossip._io.thread import ThreadDriver
 from gossip._io.translate import STATES
 from gossip._udp import interface_addresses
 from gossip.config import AcceptMember, Config, Tuning
@@ -117,7 +118,8 @@ class Memberlist:
         """
         if self._driver is not None:
             raise StateError("a node can be started once; make another one")
-        self._driver = Driver(self.name, self._config, self._keyring, self._aead)
+        kind = ThreadDriver if self._config.driver == "thread" else Driver
+        self._driver = kind(self.name, self._config, self._keyring, self._aead)
         self._joiner = Joiner(
             self.name,
             self._driver.address.port,
@@ -273,7 +275,7 @@ class Memberlist:
     def stats(self) -> Stats:
         """Counters since the start, and a few present values."""
         driver = self._running()
-        core, udp = driver.core.stats(), driver.endpoint.stats()
+        core, udp = driver.core.stats(), driver.packet_stats()
         states = Counter(row[5] for row in driver.core.members())
         prefix = "dropped_"
         return Stats(

@@ -28,6 +28,7 @@ def configured(settings: dict[str, Any]) -> gossip.Memberlist:
         label=settings["label"],
         enable_compression=settings["compress"],
         aead=settings.get("aead", "auto"),
+        driver=settings.get("driver", "asyncio"),
         max_members=200_000,
         **(quiet if settings["quiet"] else {}),
     )

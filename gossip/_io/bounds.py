@@ -1,4 +1,4 @@
-"""Every bound of the asyncio driver. Those of the core stand in core/limits.pxi."""
+"""Every bound of the drivers. Those of the core stand in core/limits.pxi."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ BIND_ATTEMPTS: Final = 16
 """Tries to find one port that is free for TCP and for UDP, where bind asks for any."""
 
 LISTEN_BACKLOG: Final = 256
+
+THREAD_STOP_SECONDS: Final = 5.0
+"""How long the end of the packet thread is waited for."""
 
 WRITE_PIECE_BYTES: Final = 256 << 10
 """What is handed to a transport at once; the rest waits until it has been taken."""

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gossip._aead import Backend
 from gossip._core import Swim
@@ -34,6 +34,9 @@ from gossip.errors import ClosedError, ForkedError, WrongLoopError
 from gossip.events import Event, MembersSnapshot, NameConflict
 from gossip.keyring import Keyring
 from gossip.members import Address, Member, Status, encode_name
+
+if TYPE_CHECKING:
+    from gossip._udp import EndpointStats
 
 T = TypeVar("T")
 
@@ -101,8 +104,8 @@ class Driver:
         """Listens, and lets the core live. Whatever it raises, `close` must follow."""
         forks.watch(self)
         await self._streams.listen(self.sockets.tcp)
-        self.loop.add_reader(self.sockets.udp.fileno(), self._on_readable)
         self.core.start(time.monotonic_ns())
+        self._open_packets()
         self.pump()
 
     async def close(self) -> None:
@@ -110,13 +113,10 @@ class Driver:
         if self._closed:
             return
         self._closed = True
-        descriptor = self.sockets.udp.fileno()
         self.endpoint.detach()
-        self.loop.remove_reader(descriptor)
         if self._writing:
-            self.loop.remove_writer(descriptor)
-        if self._timer is not None:
-            self._timer.cancel()
+            self.loop.remove_writer(self.sockets.udp.fileno())
+        self._close_packets()
         self.hub.close()
         self.requests.fail_all(ClosedError("the node was closed while this call waited"))
         try:
@@ -126,6 +126,15 @@ class Driver:
         finally:
             self.sockets.close()
             self.core.shutdown()
+
+    def _open_packets(self) -> None:
+        """From now on packets reach the core, and it is called when its deadlines come."""
+        self.loop.add_reader(self.sockets.udp.fileno(), self._on_readable)
+
+    def _close_packets(self) -> None:
+        self.loop.remove_reader(self.sockets.udp.fileno())
+        if self._timer is not None:
+            self._timer.cancel()
 
     # Guards.
 
@@ -192,6 +201,10 @@ class Driver:
         row = self.core.member(encode_name(name))
         return None if row is None else self._seen(member_of(row))
 
+    def packet_stats(self) -> EndpointStats:
+        """What went through the UDP socket."""
+        return self.endpoint.stats()
+
     def snapshot(self) -> MembersSnapshot:
         return MembersSnapshot(tuple(self.members()))
 
@@ -234,7 +247,7 @@ class Driver:
         if flags & BLOCKED and not self._writing:
             self._writing = True
             self.loop.add_writer(self.sockets.udp.fileno(), self._on_writable)
-        self._set_timer()
+        self._wake_in_time()
 
     def _go_on_soon(self) -> None:
         """More is to be told than this turn of the loop shall hear of."""
@@ -246,7 +259,7 @@ class Driver:
         self._going_on = False
         self._finish(self.endpoint.flush())
 
-    def _set_timer(self) -> None:
+    def _wake_in_time(self) -> None:
         """One timer. One that comes too early for a deadline that moved away is left to come."""
         deadline = self.endpoint.next_deadline()
         if deadline >= self._timer_deadline:

@@ -8,6 +8,7 @@ Uses nothing but the public interface of `gossip`.
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import dataclasses
 import faulthandler
 import json
@@ -136,6 +137,8 @@ class Node:
                 return self._change_keyring(action, data)
             case "stats":
                 return self._stats()
+            case "hold_gil":  # usleep(3) through a foreign interface that keeps the GIL
+                ctypes.PyDLL(None).usleep(round((timeout or 0) * 1e6))
             case _:
                 raise gossip.ArgumentError(f"no command is called {do!r}")
 

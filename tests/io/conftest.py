@@ -1,4 +1,5 @@
-"""Runs tests that are coroutines: each on asyncio and on uvloop, with a limit, without leaks.
+"""Runs tests that are coroutines: on asyncio, on uvloop, and with the thread driver; with a limit,
+without leaks.
 
 A test ends with no task of its own left running; warnings about unclosed resources are errors.
 """
@@ -13,18 +14,24 @@ from collections.abc import Callable
 import pytest
 import uvloop
 
+from gossip.config import DriverChoice
+
+from . import nodes
+
 SECONDS_MAX = 60.0
 
-LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
-    "asyncio": asyncio.new_event_loop,
-    "uvloop": uvloop.new_event_loop,
+# The loop, and the driver of the nodes that `nodes.node` makes.
+RUNS: dict[str, tuple[Callable[[], asyncio.AbstractEventLoop], DriverChoice]] = {
+    "asyncio": (asyncio.new_event_loop, "asyncio"),
+    "uvloop": (uvloop.new_event_loop, "asyncio"),
+    "thread": (asyncio.new_event_loop, "thread"),
 }
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if inspect.iscoroutinefunction(metafunc.function):
-        metafunc.fixturenames.append("loop_name")
-        metafunc.parametrize("loop_name", LOOPS)
+        metafunc.fixturenames.append("run_name")
+        metafunc.parametrize("run_name", RUNS)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -36,7 +43,9 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         for name in pyfuncitem._fixtureinfo.argnames
         if name in inspect.signature(pyfuncitem.obj).parameters
     }
-    with asyncio.Runner(loop_factory=LOOPS[str(pyfuncitem.callspec.params["loop_name"])]) as runner:
+    loop_factory, driver = RUNS[str(pyfuncitem.callspec.params["run_name"])]
+    nodes.DRIVER.set(driver)
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
         runner.run(_limited(pyfuncitem.obj(**arguments)))
     gc.collect()
     return True

@@ -5,15 +5,18 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import gossip
 from gossip._core import encode_message
-from gossip.config import Tuning
+from gossip.config import DriverChoice, Tuning
 
 E = TypeVar("E", bound=gossip.Event)
 
 SECONDS_MAX = 20.0
+
+DRIVER: ContextVar[DriverChoice] = ContextVar("DRIVER", default="asyncio")
 
 # Timers for tests that wait for a failure: a suspicion lasts about a tenth of a second.
 QUICK: Tuning = {
@@ -29,6 +32,7 @@ def node(name: str, *seeds: gossip.Memberlist, **fields: Any) -> gossip.Memberli
     """A node on a free port of the loopback that joins running ones, and gossips quickly."""
     fields.setdefault("bind", "127.0.0.1:0")
     fields.setdefault("gossip_interval", 0.02)
+    fields.setdefault("driver", DRIVER.get())
     return gossip.Memberlist(name, seeds=[str(seed.address) for seed in seeds], **fields)
 
 

@@ -31,7 +31,7 @@ ROOM_OF = {
     "": "facade",
     **dict.fromkeys(("errors", "events", "members", "keys", "config", "reports"), "values"),
     "_checks": "values",
-    **dict.fromkeys(("_core", "_udp", "_evp", "_sim"), "core"),
+    **dict.fromkeys(("_core", "_udp", "_worker", "_evp", "_sim"), "core"),
     **dict.fromkeys(("keyring", "_aead"), "keyring"),
     "_serf": "serf",
     "sim": "sim",

@@ -99,6 +99,11 @@ class Node(Child):
     async def health_score(self) -> int:
         return int(await self.call("health_score"))
 
+    async def hold_the_gil(self, seconds: float) -> None:
+        """Let no Python run in the process for that long (Python nodes only)."""
+        assert self.flavour == "python"
+        await self.call("hold_gil", timeout=seconds)
+
     async def drop_udp(self, on: bool) -> None:
         """Lose all UDP packets of this node, in and out (Go nodes only)."""
         assert self.flavour == "go"

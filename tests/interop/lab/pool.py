@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType, TracebackType
 from typing import Any, Literal, Self
 
+from gossip.config import DriverChoice
 from tests.interop.lab.addresses import Network
 from tests.interop.lab.child import Event
 from tests.interop.lab.node import Flavour, Node
@@ -28,6 +29,7 @@ class Shape:
     label: str = ""
     compression: bool = True
     family: Literal["IPv4", "IPv6"] = "IPv4"
+    driver: DriverChoice = "asyncio"
     more: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -214,6 +216,7 @@ class Pool:
             **self.shape.more,
         }
         if flavour == "python":
+            config["driver"] = self.shape.driver
             config["aead"] = "cryptography" if number % 3 == 0 else "auto"
         uvloop = flavour == "python" and number % 2 == 0
         return Node(name, flavour, config, ["uvloop"] if uvloop else [])

@@ -1,0 +1,96 @@
+"""The thread driver: packets and timers on a thread that needs no GIL; the rest as with asyncio.
+
+The thread (`_worker.pyx`) receives, lets the core answer and sends. The event loop still carries
+streams, events and calls: it is woken once for whatever waits in the core, and wakes the thread if
+a call of the user made the core's deadline come nearer.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import weakref
+from typing import TYPE_CHECKING
+
+from gossip._aead import Backend
+from gossip._io import bounds
+from gossip._io.driver import Driver
+from gossip._udp import WAITING, Endpoint
+from gossip._worker import Worker
+from gossip.config import Config
+from gossip.keyring import Keyring
+
+if TYPE_CHECKING:
+    from gossip._udp import EndpointStats
+
+_log = logging.getLogger("gossip")
+
+
+class ThreadDriver(Driver):
+    """Runs one node on the event loop it is started on, and its packets on a thread.
+
+    The thread is a daemon: an exit that nobody prepared does not wait for it, but stops it.
+    """
+
+    def __init__(self, name: str, config: Config, keyring: Keyring, aead: Backend) -> None:
+        super().__init__(name, config, keyring, aead)
+        self.core.share()
+        udp = self.sockets.udp.fileno()
+        self._apart = Endpoint(udp, self.sockets.ipv6, self.core, apart=True)
+        self._worker = Worker(self._apart)
+        self._stop: weakref.finalize[[Worker, threading.Thread], ThreadDriver] | None = None
+        if aead.needs_gil and keyring.keys:
+            text = "%s: packets are sealed by %s, which needs the GIL: the node is only as quick as"
+            _log.warning(text + " the interpreter lets it be", name, aead.name)
+
+    def _open_packets(self) -> None:
+        self.loop.add_reader(self._worker.fileno(), self._on_news)
+        thread = threading.Thread(
+            target=self._worker.run, name=f"gossip packets of {self.name}", daemon=True
+        )
+        thread.start()
+        # Also when the driver is forgotten, and at the interpreter's exit.
+        self._stop = weakref.finalize(self, _stop, self._worker, thread)
+
+    def _close_packets(self) -> None:
+        self.loop.remove_reader(self._worker.fileno())
+        if self._stop is not None:
+            self._stop()
+
+    def forked(self) -> None:
+        # The thread stayed behind in the parent, to whom the descriptors belong.
+        if self._stop is not None:
+            self._stop.detach()
+        super().forked()
+        self._apart.detach()
+
+    def packet_stats(self) -> EndpointStats:
+        ours, theirs = self.endpoint.stats(), self._apart.stats()
+        errors = {
+            code: ours["send_errors"].get(code, 0) + theirs["send_errors"].get(code, 0)
+            for code in ours["send_errors"].keys() | theirs["send_errors"].keys()
+        }
+        return {
+            "packets_received": theirs["packets_received"],
+            "packets_sent": ours["packets_sent"] + theirs["packets_sent"],
+            "bytes_received": theirs["bytes_received"],
+            "bytes_sent": ours["bytes_sent"] + theirs["bytes_sent"],
+            "receive_errors": theirs["receive_errors"],
+            "send_errors": errors,
+        }
+
+    def _on_news(self) -> None:
+        self._worker.heard()
+        self._finish(WAITING)
+
+    def _wake_in_time(self) -> None:
+        self._worker.hurry()
+
+
+def _stop(worker: Worker, thread: threading.Thread) -> None:
+    """Ends the thread; it needs a moment and the GIL to end."""
+    worker.stop()
+    if thread is not threading.current_thread():
+        thread.join(bounds.THREAD_STOP_SECONDS)
+        if thread.is_alive():
+            _log.error("%s did not end within %g s", thread.name, bounds.THREAD_STOP_SECONDS)

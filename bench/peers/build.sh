@@ -6,7 +6,7 @@ set -eu
 cd "$(dirname "$0")"
 python=${PYTHON:-python}
 mkdir -p bin
-cc -O2 -Wall -Wextra -o bin/server c/server.c
+cc -O2 -Wall -Wextra -pthread -o bin/server c/server.c
 cc -O2 -Wall -Wextra -o bin/blaster c/blaster.c
 cc -O2 -Wall -Wextra -shared -fPIC -o bin/reference.so c/reference.c
 (cd go && CGO_ENABLED=0 go build -trimpath -mod=readonly -o ../bin/memberlist-bench .)

@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -31,11 +32,20 @@ static int bound_socket(void) {
     return fd;
 }
 
+static void *end_with_input(void *unused) {
+    char byte;
+    while (read(0, &byte, 1) > 0) continue;
+    exit(0);
+    return unused;
+}
+
 int main(int argc, char **argv) {
     int echo = argc > 1 && !strcmp(argv[1], "echo");
     unsigned batch = argc > 2 ? (unsigned)atoi(argv[2]) : 8;
     struct text self = {(const uint8_t *)"node", 4};
     char name[32];
+    pthread_t watcher;
+    pthread_create(&watcher, NULL, end_with_input, NULL);
     for (int i = 0; i < 256; i++) {
         snprintf(name, sizeof name, "member-%06d", i);
         member_add(table, name);

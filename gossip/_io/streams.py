@@ -237,6 +237,7 @@ class Streams:
     def ended(self, connection: Connection) -> None:
         if connection.stream is None or self._closed:
             return
+        self._pump()  # the core may have more to write than the connection knows yet
         now = time.monotonic_ns()
         if connection.writing:
             self._core.stream_failed(connection.stream, "the peer did not read all of it", now)

@@ -78,6 +78,18 @@ cdef bint pop_command(swim_t* s, command_t* command) noexcept nogil:
     return True
 
 
+cdef bint written(swim_t* s, session_t* session) noexcept nogil:
+    """Whether the driver has taken all that is to be written: a thread may be ahead of it."""
+    cdef commands_t* commands = &s.commands
+    cdef command_t* command
+    cdef uint32_t i
+    for i in range(commands.count):
+        command = &commands.ring[(commands.head + i) & (commands.capacity - 1)]
+        if command.kind == COMMAND_WRITE and command.stream == session.stream:
+            return False
+    return session.stage != STAGE_MAKE and session.stage != STAGE_WRITE
+
+
 # --- life of a session --------------------------------------------------------------------------
 
 cdef session_t* find_session(swim_t* s, uint32_t stream) noexcept nogil:
@@ -446,7 +458,9 @@ cdef void session_ended(swim_t* s, uint32_t stream) noexcept nogil:
     if session == NULL:
         return
     session.ended = True
-    if session.stage == STAGE_WAIT:
+    if session.role == SESSION_USER_MESSAGE and not written(s, session):
+        fail_session(s, session, b"the peer did not read all of it")
+    elif session.stage == STAGE_WAIT:
         session.stage = STAGE_READ
         s.work = WORK_SLICE
         work_on(s, session)

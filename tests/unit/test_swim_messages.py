@@ -73,6 +73,32 @@ def test_a_reliable_message_is_done_when_its_receiver_closes() -> None:
     assert solo.events_of("done") == [("done", request, None, 0)]
 
 
+@pytest.mark.parametrize(
+    ("taken", "error"),
+    [
+        ("all", None),
+        ("made", "the peer did not read all of it"),
+        ("none", "the peer did not read all of it"),
+    ],
+)
+def test_a_receiver_that_closes_before_the_driver_took_all_is_an_error(
+    taken: str, error: str | None
+) -> None:
+    solo = Solo.start(enable_compression=0)
+    solo.member("peer")
+    request = solo.swim.send(b"peer", bytes(10_000_000), True, solo.now)
+    ((_, stream, *_rest),) = solo.swim.commands()
+    solo.swim.stream_opened(stream, solo.now)
+    while taken != "none" and (solo.swim.next_deadline() or (0, ""))[1] == "work":
+        solo.swim.tick(solo.now)
+    if taken == "all":
+        written = [command for command in solo.swim.commands() if command[0] == "write"]
+        assert sum(len(command[2]) for command in written) > 10_000_000
+    solo.swim.stream_ended(stream, solo.now)
+    (answer,) = [event for event in solo.swim.events() if event[0] == "done"]
+    assert answer == ("done", request, error, 0)
+
+
 def test_a_receiver_that_cannot_read_a_reliable_message_is_heard() -> None:
     solo = Solo.start(enable_compression=0)
     error = wire.message(wire.ERR, {"Error": b"no installed keys"})

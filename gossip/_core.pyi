@@ -215,7 +215,8 @@ class Swim:
         identities: Identities | None = None,
     ) -> Self: ...
     def share(self) -> None:
-        """Has every entry take a lock from now on: a thread of its own is to enter as well."""
+        """Has every entry take a lock from now on: a thread of its own is to enter as well. Raises
+        ValueError for a core that was handed `identities`: the lock would not guard them."""
 
     def start(self, now: int) -> None:
         """Enters its own row and starts the timers (protocol §16, §20)."""

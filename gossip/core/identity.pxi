@@ -1,7 +1,7 @@
 # identity.pxi: who a member is: name, address, port, metadata, versions. Stored once for all tables
 # of a process and never changed: a member that changes gets another identity.
 #
-# A set may be shared by several cores; they must then be driven by one thread or under one lock.
+# A set may be shared by several cores of one thread; `Swim.share` holds other threads off.
 # Nothing is sized for the wire here: whoever interns has checked the lengths.
 
 cdef struct identity_t:

@@ -36,6 +36,18 @@ cdef void read_settings(settings_t* settings, object values) except *:
         raise ValueError("probe_interval_ns and probe_timeout_ns: must be above 0")
 
 
+cdef lock_t* lock_for(swim_t* s) except NULL:
+    """The lock of a core that a thread enters. It guards that core and nothing that others use."""
+    cdef lock_t* lock
+    if s.shares_identities:
+        raise ValueError("a core with identities that others may share cannot be entered by a "
+                         "thread: make it without `identities`")
+    lock = lock_new()
+    if lock == NULL:
+        raise MemoryError()
+    return lock
+
+
 cdef slice_t view(bytes data) except *:
     """A view of a bytes object; it must outlive the view."""
     return slice_of(<const uint8_t*>PyBytes_AsString(data), <uint32_t>PyBytes_Size(data))

@@ -28,6 +28,7 @@ cdef class Swim:
         self.inbound = new_batch(1, DATAGRAM_BYTES_MAX)
         self._identities = identities if identities is not None else Identities(seed_)
         s.identities = (<Identities>self._identities).set
+        s.shares_identities = identities is not None
         # An owner of its own: a collector may clear `_identities` before it deallocates this.
         identities_retain(s.identities)
         read_settings(&s.settings, settings)
@@ -133,9 +134,7 @@ cdef class Swim:
     def share(self):
         """Has every entry take a lock from now on: a thread of its own is to enter as well."""
         if self.lock == NULL:
-            self.lock = lock_new()
-        if self.lock == NULL:
-            raise MemoryError()
+            self.lock = lock_for(self.swim)
 
     # --- life ---
 

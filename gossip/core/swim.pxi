@@ -148,6 +148,7 @@ cdef struct swim_t:
     opened_t* opened           # scratch of the codec
     pack_t* pack               # scratch of the sender
     identities_t* identities
+    bint shares_identities     # they were handed in: other cores may use them
     table_t table
     rng_t rng
     timers_t timers

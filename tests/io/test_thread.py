@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 import gossip
-from gossip._core import Swim, decode_packet, encode_message
+from gossip._core import Identities, Swim, decode_packet, encode_message
 from gossip._udp import Endpoint
 from gossip._worker import Worker
 
@@ -192,5 +192,15 @@ def test_the_loop_is_told_once_for_whatever_waits() -> None:
 
 def test_a_thread_is_not_let_into_a_core_without_a_lock() -> None:
     core = Swim(gossip.Config().settings(), name=b"x", address=bytes(4), port=1, seed=1)
+    with stranger() as mine, pytest.raises(ValueError, match="not shared"):
+        Worker(Endpoint(mine.fileno(), False, core, apart=True))
+
+
+def test_a_thread_is_not_let_into_a_core_whose_identities_others_may_use() -> None:
+    common = Identities()
+    settings = gossip.Config().settings()
+    core = Swim(settings, name=b"x", address=bytes(4), port=1, seed=1, identities=common)
+    with pytest.raises(ValueError, match="without `identities`"):
+        core.share()
     with stranger() as mine, pytest.raises(ValueError, match="not shared"):
         Worker(Endpoint(mine.fileno(), False, core, apart=True))

@@ -69,6 +69,40 @@ class JoinReport:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyReport:
+    """What came of a key query (Serf §12), node by node.
+
+    nodes: how many members were asked: those alive or suspect when it began.
+    answered: who answered in time.
+    errors: what went wrong, by node. notes: what nodes said beside their success, such as that
+      their list of keys was too long for one answer.
+    keys: for `list` how many nodes hold each key, as base64 text. primary_keys: how many nodes
+      seal with it.
+    """
+
+    nodes: int
+    answered: frozenset[str]
+    errors: Mapping[str, str]
+    notes: Mapping[str, str]
+    keys: Mapping[str, int]
+    primary_keys: Mapping[str, int]
+
+    @property
+    def error(self) -> str | None:
+        """Serf's summary of what is wrong; None when every node did as it was asked."""
+        if self.errors:
+            return f"{len(self.errors)}/{self.nodes} nodes reported failure"
+        if len(self.answered) < self.nodes:
+            return f"{len(self.answered)}/{self.nodes} nodes reported success"
+        return None
+
+    def __str__(self) -> str:
+        said = [f"  {node}: {text}" for node, text in {**self.errors, **self.notes}.items()]
+        first = self.error or f"{self.nodes}/{self.nodes} nodes reported success"
+        return "\n".join([first, *said])
+
+
+@dataclass(frozen=True, slots=True)
 class Stats:
     """Counters of one node since it started, and a few present values.
 

@@ -22,6 +22,10 @@ cdef enum:
     MSGPACK_DEPTH_MAX = 1024         # protocol §2.2
     OCTETS_MAX = 4096                # bytes of a string sent as an array of numbers, §2.2
 
+    # What Python packs for the wire.
+    PACK_BYTES_MAX = 65536           # nothing of it is longer than a datagram
+    PACK_DEPTH_MAX = 8
+
     # One stream.
     STREAM_SEALED_MAX = 20971520     # protocol §25
     STREAM_INFLATED_MAX = 41943040

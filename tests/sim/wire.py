@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-import msgpack  # type: ignore[import-untyped]
+import msgpack
 
 from gossip._core import Envelope, decode_stream
 

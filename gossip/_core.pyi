@@ -127,6 +127,13 @@ class Identities:
     def nbytes(self) -> int: ...
 
 @final
+class LamportClock:
+    def __new__(cls, time: int = 0) -> Self: ...
+    def increment(self) -> int: ...
+    def time(self) -> int: ...
+    def witness(self, seen: int) -> bool: ...
+
+@final
 class MemberTable:
     def __new__(cls, identities: Identities, seed: int = 0) -> Self: ...
     def __len__(self) -> int: ...
@@ -338,3 +345,111 @@ class Swim:
 
     @property
     def incarnation(self) -> int: ...
+
+# serf
+
+SERF_STAT_NAMES: tuple[str, ...]
+
+_SerfMember = tuple[bytes, bytes, int, bytes, bytes, int, int, int]
+"""Name, address (4 or 16 bytes), port, metadata, six version bytes, status (0 none, 1 alive,
+2 leaving, 3 left, 4 failed), Lamport time of the status, when it failed or left in ns (0: it did
+not)."""
+
+@final
+class Serf:
+    """The Serf layer of a core: statuses, user events, queries. One a core, before its start.
+
+    What comes in and goes out does so through the Swim, its events too:
+
+    ("member_join" | "member_leave" | "member_failed" | "member_update" | "member_reap"
+    | "member_flapped", member), this node itself included,
+    ("user_event", Lamport time, name, payload or None, may be coalesced),
+    ("query", handle, Lamport time, id, name, payload or None, asker, its address, its port, flags,
+    deadline ns), ("filter", handle, [(tag, expression)], deadline ns),
+    ("query_ack", id, from), ("query_response", id, from, payload or None),
+    ("query_done", id, ended early), ("queue_deep", "intents" | "queries" | "events", length).
+
+    User messages whose first byte is 10 or more are none of Serf's, and come as "message".
+    """
+
+    def __new__(cls, swim: Swim, settings: Mapping[str, int]) -> Self: ...
+    def event(self, name: bytes, payload: bytes | None, coalesce: bool, now: int) -> int:
+        """Sends a user event to all; gives its Lamport time. ValueError when it is too long
+        (Serf §10)."""
+
+    def query(
+        self,
+        name: bytes,
+        payload: bytes | None,
+        now: int,
+        *,
+        nodes: Sequence[bytes] = (),
+        tags: Sequence[tuple[bytes, bytes]] = (),
+        ack: bool = False,
+        no_broadcast: bool = False,
+        relay_factor: int = 0,
+        timeout_ns: int = 0,
+        awaited: Sequence[bytes] | None = None,
+        acks_answer: bool = False,
+    ) -> tuple[int, int, int]:
+        """Asks all members that match; gives the id, the Lamport time and the deadline in ns.
+
+        It ends early when all of `awaited` have answered or gone: by default those of `nodes`, or
+        every member. With `acks_answer` an ack is an answer. ValueError when it is too long,
+        RuntimeError when too many are under way (Serf §11).
+        """
+
+    def cancel_query(self, id: int) -> None:
+        """No more events about a query of ours."""
+
+    def accept_query(self, handle: int, matches: bool, now: int) -> None:
+        """The verdict on the tag filters of a "filter" event."""
+
+    def respond(self, handle: int, payload: bytes | None, now: int) -> None:
+        """Answers a query, once. ValueError: too long; RuntimeError: answered, or too late."""
+
+    def ignore(self, handle: int) -> None:
+        """This node will not answer the query; if it is its own, it does not wait for itself."""
+
+    def joining(self, ignore_old: bool, now: int) -> None:
+        """The push/pulls of one Join are about to begin; with `ignore_old` they bring no user
+        events from before. RuntimeError after a leave."""
+
+    def joined(self, ignore_old: bool, contacted: int, now: int) -> None:
+        """They are over; if somebody was reached, this node says that it is there."""
+
+    def leave(self, now: int) -> int:
+        """Leaves the pool as Serf does (Serf §8); answered when all of it is over."""
+
+    def force_leave(self, name: bytes, prune: bool, now: int) -> int:
+        """Says of a failed member that it has left; `prune` also forgets it."""
+
+    def restore(self, clock: int, event_clock: int, query_clock: int) -> None:
+        """The clocks of a snapshot, before the start; what is older is not told again."""
+
+    def clocks(self) -> tuple[int, int, int]:
+        """The Lamport times of members, events and queries."""
+
+    @property
+    def state(self) -> str:
+        """`alive`, `leaving` or `left`."""
+
+    def members(self) -> list[_SerfMember]:
+        """All members, the failed and the left included. Not done in slices."""
+
+    def member(self, name: bytes) -> _SerfMember | None: ...
+    def recent_intent(self, name: bytes) -> tuple[str, int] | None:
+        """What was said about a name that is no member yet, and its Lamport time."""
+
+    def set_reconnect_timeout(self, name: bytes, timeout_ns: int | None) -> None:
+        """How long this member is kept when it fails or leaves; None: as the settings say."""
+
+    def query_timeout_ns(self) -> int:
+        """How long a query waits now by default (Serf §11.1)."""
+
+    @property
+    def alive_count(self) -> int:
+        """Alive and suspect members, this node included."""
+
+    def stats(self) -> dict[str, int]:
+        """Counters and gauges of the layer; what it drops is counted in `Swim.stats`."""

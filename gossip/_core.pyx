@@ -5,7 +5,7 @@ arguments. All of the packet path is C without the GIL; Python objects appear on
 """
 
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.stdint cimport INT64_MAX, UINT16_MAX, UINT32_MAX
+from libc.stdint cimport INT64_MAX, UINT16_MAX, UINT32_MAX, UINT64_MAX
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memmove, memset, strlen
 
@@ -23,6 +23,7 @@ include "core/msgpack.pxi"          # the msgpack dialect of the wire
 include "core/lzw.pxi"              # LZW exactly as the wire has it
 include "core/messages.pxi"         # the messages, and a table of fields for each
 include "core/maps.pxi"             # messages as msgpack maps, both directions
+include "core/serf_messages.pxi"    # the messages of Serf, which user messages carry
 include "core/crc.pxi"              # CRC-32
 include "core/aead.pxi"             # sealing and opening through function pointers; nonces; replays
 include "core/packet.pxi"           # the envelopes of a datagram, both directions
@@ -39,6 +40,10 @@ include "core/merge.pxi"            # the rules: claim and state in, verdict out
 include "core/identity.pxi"         # who a member is, stored once for all tables of a process
 include "core/table.pxi"            # the member table: rows, order, random choice
 include "core/broadcasts.pxi"       # the transmit-limited queue
+include "core/lamport.pxi"          # Lamport clocks
+include "core/dedup.pxi"            # what was seen at which Lamport time
+include "core/intents.pxi"          # what was said about names that are no members yet
+include "core/serf_table.pxi"       # the members that Serf remembers
 include "core/faces.pxi"            # thin Python faces of the layers above, for their tests
 include "core/events.pxi"           # what the core tells its user
 include "core/swim.pxi"             # the state of one node, and the acts that all parts share
@@ -50,7 +55,17 @@ include "core/sessions.pxi"         # one request and one reply on a stream
 include "core/probe.pxi"            # failure detection, and the duties to the probes of others
 include "core/requests.pxi"         # what the user asks for
 include "core/dispatch.pxi"         # where packets and time come in
+include "core/serf.pxi"             # the state of the Serf layer, and the acts its parts share
+include "core/serf_asking.pxi"      # the books of own queries
+include "core/serf_members.pxi"     # statuses: who is there, and who means to go
+include "core/serf_events.pxi"      # user events
+include "core/serf_queries.pxi"     # queries, their replies, and replies carried for others
+include "core/serf_leaving.pxi"     # leaving, and making others leave
+include "core/serf_upkeep.pxi"      # what time does: reaping, reconnecting, checking queues
+include "core/serf_dispatch.pxi"    # where memberlist calls the Serf layer
+include "core/serf_views.pxi"       # Python objects from the Serf layer
 include "core/views.pxi"            # Python objects from rows, events and commands
 include "core/lock.pxi"             # the lock of a core that a thread enters as well
 include "core/making.pxi"           # what a Swim is made of and how it is taken apart
 include "core/shell.pxi"            # the class Swim
+include "core/serf_shell.pxi"       # the class Serf

@@ -39,7 +39,7 @@ cdef void dispatch(swim_t* s, uint8_t type_, slice_t body) noexcept nogil:
         if reason == DROP_NONE:
             handle_nack(s, &nack)
     elif type_ == MSG_USER:
-        tell_bytes(s, EVENT_MESSAGE, body, False)
+        take_message(s, body, False)
     if reason != DROP_NONE:
         drop(s, reason)
 
@@ -154,6 +154,8 @@ cdef void fire(swim_t* s, timer_t* timer) noexcept nogil:
         waiter_timeout(s, <uint32_t>timer.ref)
     elif timer.kind == TIMER_STREAM:
         session_timeout(s, <uint32_t>timer.ref)
+    else:
+        s.delegate.due(s, timer)
 
 
 cdef void swim_tick(swim_t* s, int64_t now_ns, batch_t* out) noexcept nogil:

@@ -17,18 +17,32 @@ cdef enum EventKind:
     EVENT_PINGED
     EVENT_ASKED
     EVENT_DONE
+    EVENT_MEMBER_JOIN           # from here on: the Serf layer's
+    EVENT_MEMBER_LEAVE
+    EVENT_MEMBER_FAILED
+    EVENT_MEMBER_UPDATE
+    EVENT_MEMBER_REAP
+    EVENT_MEMBER_FLAPPED
+    EVENT_USER_EVENT
+    EVENT_QUERY
+    EVENT_FILTER
+    EVENT_QUERY_ACK
+    EVENT_QUERY_RESPONSE
+    EVENT_QUERY_DONE
+    EVENT_QUEUE_DEEP
 
 cdef enum:
     EVENT_BLOCK = 64
 
 cdef struct event_t:
     uint8_t kind
-    uint8_t state            # of the member, at the time of the event
-    uint8_t flag             # MESSAGE: reliable; STATE: join; DONE: failed
+    uint8_t state            # of the member, at the time of the event; of Serf's: its status
+    uint8_t flag             # MESSAGE: reliable; STATE: join; DONE: failed; QUERY_DONE: early
     uint32_t incarnation
-    uint32_t number          # DONE: request; FAILED: confirmations
+    uint32_t number          # DONE: request; FAILED: confirmations; of a query: its id or handle
     int64_t since_ns
-    int64_t value            # DONE, PINGED: round trip; FAILED: time under suspicion; in ns
+    int64_t value            # DONE, PINGED: round trip; FAILED: time under suspicion; in ns.
+                             # Of Serf's members: the status time; of a query: its deadline
     identity_t* identity     # a reference of the event's own, or NULL
     addr_t peer              # MESSAGE: who sent it; CONFLICT: the other address
     uint8_t* data            # owned: payload, accuser, metadata or error text
@@ -71,7 +85,8 @@ cdef inline bint is_awaited(const event_t* event) noexcept nogil:
 
     Their number has bounds of its own: the user's calls, and PENDING_MAX.
     """
-    return event.kind == EVENT_DONE or event.kind == EVENT_ASKED
+    return (event.kind == EVENT_DONE or event.kind == EVENT_ASKED
+            or event.kind == EVENT_QUERY_DONE)
 
 
 cdef bint events_push(events_t* events, event_t* event, slice_t data) noexcept nogil:

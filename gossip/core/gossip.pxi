@@ -43,6 +43,13 @@ cdef bint anything_queued(swim_t* s) noexcept nogil:
     return False
 
 
+cdef inline uint32_t user_transmit_limit(swim_t* s, int queue) noexcept nogil:
+    """How often an item of a user queue is sent: Serf counts its members, of any status."""
+    if queue == QUEUE_USER:
+        return transmit_limit(s)
+    return <uint32_t>retransmit_limit(s.settings.retransmit_mult, s.delegate.members)
+
+
 cdef void collect(swim_t* s, int64_t available) noexcept nogil:
     """Adds to the pack what fits: membership first, then the user's queues in their order."""
     cdef uint32_t limit = transmit_limit(s)
@@ -54,6 +61,7 @@ cdef void collect(swim_t* s, int64_t available) noexcept nogil:
                        pack_own, s.pack)
     for i in range(QUEUE_USER, QUEUES):
         if left > USER_PART_BYTES and s.queues[i].count:
+            limit = user_transmit_limit(s, i)
             left -= queue_take(&s.queues[i], USER_PART_BYTES, <uint32_t>left, limit,
                                pack_user, s.pack)
     drain_finished(s)

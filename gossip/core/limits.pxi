@@ -71,10 +71,32 @@ cdef enum:
     OUT_PACKETS_MAX = 512            # datagrams of one out batch
     OUT_BYTES_MAX = 1 << 20
 
+    # Serf.
+    USER_EVENT_BYTES_MAX = 9216      # Serf §10: name and payload, and the encoded message
+    QUERY_BYTES_MAX = 9216           # a query as encoded; Serf has no limit for what comes in
+    SERF_BUFFER_MAX = 65536          # slots of the event and of the query buffer
+    MOMENT_MAX = 1024                # events, or queries, remembered of one Lamport time
+    EVENTS_KEPT_BYTES_MAX = 1 << 22  # of the events that a push/pull hands on
+    INTENTS_MAX = 16384              # recent intents about names that are no members
+    QUERIES_ASKED_MAX = 1024         # own queries that run
+    QUERIES_HELD_MAX = 1024          # queries of others that wait for an answer
+    VOTERS_EXTRA_MAX = 64            # names that answer one query beyond the members of its start
+    RELAY_FACTOR_MAX = 255           # members that may carry one reply, by its format
+    REPLIES_PER_SECOND = 1000        # acks and responses to the queries of others
+    RELAYS_PER_SECOND = 500          # replies sent on, or given to others to send on
+    STATE_EVENTS_MAX = 65536         # events merged from one push/pull
+    FORCED_LEAVES_MAX = 64           # that wait for their broadcast at the same time
+    BURST_PACKETS_MAX = 16           # packets to one destination in one gossip round
+
 # An incarnation learnt from others may not exceed the known one by more than the step, once it is
 # over the ceiling: near 2^32 a node could no longer refute.
 cdef uint32_t INCARNATION_CEILING = 0x80000000
 cdef uint32_t INCARNATION_STEP_MAX = 1 << 20
+
+# A Lamport time learnt from others is believed up to the ceiling; above it, it may be ahead of the
+# clock by the step only, and never the last one there is: a clock that wrapped would start anew.
+cdef uint64_t LAMPORT_CEILING = 0x4000000000000000
+cdef uint64_t LAMPORT_STEP_MAX = 1 << 20
 
 cdef enum DropReason:
     DROP_NONE = 0
@@ -120,6 +142,19 @@ cdef enum DropReason:
     DROP_RELAY_UNKNOWN_TARGET
     DROP_OUT_FULL
     DROP_NO_MEMORY
+    # The Serf layer.
+    DROP_SERF_TYPE
+    DROP_LAMPORT_JUMP
+    DROP_EVENT_TOO_LARGE
+    DROP_QUERY_TOO_LARGE
+    DROP_MOMENT_FULL
+    DROP_RESPONSE_UNKNOWN
+    DROP_VOTERS_FULL
+    DROP_REPLY_FOREIGN
+    DROP_REPLY_RATE
+    DROP_RELAY_FOREIGN
+    DROP_RELAY_RATE
+    DROP_STATE_EVENTS
     DROP_REASONS
 
 DROP_REASON_NAMES = (
@@ -129,6 +164,8 @@ DROP_REASON_NAMES = (
     "compress_algorithm", "lzw_invalid", "lzw_truncated", "inflated_too_large", "seal", "decode",
     "ping_wrong_node", "source_address", "name", "meta", "address", "vsn", "cidr",
     "incarnation_jump", "members_full", "new_names", "not_accepted", "ack_unknown", "relays_full",
-    "relay_unknown_target", "out_full", "no_memory",
+    "relay_unknown_target", "out_full", "no_memory", "serf_type", "lamport_jump",
+    "event_too_large", "query_too_large", "moment_full", "response_unknown", "voters_full",
+    "reply_foreign", "reply_rate", "relay_foreign", "relay_rate", "state_events",
 )
 assert len(DROP_REASON_NAMES) == DROP_REASONS

@@ -14,16 +14,19 @@ cdef tuple _SETTINGS = (
 assert len(_SETTINGS) * sizeof(int64_t) == sizeof(settings_t)
 
 
-cdef void read_settings(settings_t* settings, object values) except *:
-    """Fills the struct by name; a missing or unknown name is an error."""
-    cdef int64_t* field = <int64_t*>settings
+cdef void read_numbers(int64_t* fields, tuple names, object values) except *:
+    """Fills a struct of numbers by name; a missing or unknown name is an error."""
     cdef int i
-    unknown = set(values) - set(_SETTINGS)
-    missing = set(_SETTINGS) - set(values)
+    unknown = set(values) - set(names)
+    missing = set(names) - set(values)
     if unknown or missing:
         raise ValueError(f"settings: unknown {sorted(unknown)}, missing {sorted(missing)}")
-    for i in range(len(_SETTINGS)):
-        field[i] = values[_SETTINGS[i]]
+    for i in range(len(names)):
+        fields[i] = values[names[i]]
+
+
+cdef void read_settings(settings_t* settings, object values) except *:
+    read_numbers(<int64_t*>settings, _SETTINGS, values)
     if settings.max_members > MEMBERS_MAX:
         raise ValueError(f"max_members: {settings.max_members}, at most {MEMBERS_MAX} fit")
     if not 256 <= settings.udp_buffer_size <= BROADCAST_BYTES_MAX:
@@ -98,6 +101,8 @@ cdef void free_swim(swim_t* s) noexcept:
     cdef uint32_t i
     if s == NULL:
         return
+    if s.delegate != NULL:
+        s.delegate.free(s)
     if s.probe.target != NULL:
         identity_release(s.identities, s.probe.target)
     if s.sessions != NULL:

@@ -7,6 +7,8 @@
 cdef inline bint field_decode(const field_t* f, cursor_t* c, void* out) noexcept nogil:
     cdef void* at = <char*>out + f.offset
     cdef uint64_t value = 0
+    if f.kind == KIND_VALUE:
+        return msgpack_value(c, <slice_t*>at)
     if f.kind >= KIND_STRING:
         return msgpack_raw(c, <slice_t*>at)
     if f.kind == KIND_U32:
@@ -19,6 +21,8 @@ cdef inline bint field_decode(const field_t* f, cursor_t* c, void* out) noexcept
         (<uint16_t*>at)[0] = <uint16_t>value
     elif f.kind == KIND_BOOL:
         return msgpack_bool(c, <uint8_t*>at)
+    elif f.kind == KIND_U64:
+        return msgpack_unsigned(c, UINT64_MAX, <uint64_t*>at)
     elif f.kind == KIND_I64:
         return msgpack_signed(c, <int64_t*>at)
     else:
@@ -41,6 +45,8 @@ cdef inline bint expected_value(const field_t* f, cursor_t* c, void* at) noexcep
     """A value in a form that our own kind writes; False for any other, which may be right too."""
     cdef uint64_t value = 0
     cdef uint8_t head
+    if f.kind == KIND_VALUE:
+        return msgpack_value(c, <slice_t*>at)
     if not cursor_u8(c, &head):
         return False
     if f.kind >= KIND_STRING:
@@ -54,13 +60,15 @@ cdef inline bint expected_value(const field_t* f, cursor_t* c, void* at) noexcep
         value = head
     elif f.kind == KIND_BOOL and (head == 0xC2 or head == 0xC3):
         value = head & 1
-    elif not 0xCC <= head <= 0xCE or not cursor_uint(c, 1 << (head - 0xCC), &value):
+    elif not 0xCC <= head <= 0xCF or not cursor_uint(c, 1 << (head - 0xCC), &value):
         return False
-    if f.kind == KIND_U32:
+    if f.kind == KIND_U32 and value <= UINT32_MAX:
         (<uint32_t*>at)[0] = <uint32_t>value
     elif f.kind == KIND_U16 and value <= 0xFFFF:
         (<uint16_t*>at)[0] = <uint16_t>value
-    elif f.kind == KIND_I64:
+    elif f.kind == KIND_U64:
+        (<uint64_t*>at)[0] = value
+    elif f.kind == KIND_I64 and value <= <uint64_t>INT64_MAX:
         (<int64_t*>at)[0] = <int64_t>value
     elif value <= (1 if f.kind == KIND_BOOL else 0xFF):
         (<uint8_t*>at)[0] = <uint8_t>value
@@ -210,15 +218,17 @@ cdef inline bint field_empty(const field_t* f, const void* at) noexcept nogil:
         return (<const uint32_t*>at)[0] == 0
     if f.kind == KIND_U16:
         return (<const uint16_t*>at)[0] == 0
-    if f.kind == KIND_I64:
+    if f.kind == KIND_I64 or f.kind == KIND_U64:
         return (<const int64_t*>at)[0] == 0
     return (<const uint8_t*>at)[0] == 0
 
 
 cdef inline void field_encode(const field_t* f, writer_t* w, const void* at) noexcept nogil:
     writer_key(w, &f.key)
-    if f.kind == KIND_BYTES and (<const slice_t*>at).ptr == NULL:
+    if f.kind >= KIND_BYTES and (<const slice_t*>at).ptr == NULL:
         writer_u8(w, 0xC0)
+    elif f.kind == KIND_VALUE:
+        writer_bytes(w, (<const slice_t*>at).ptr, (<const slice_t*>at).len)
     elif f.kind >= KIND_STRING:
         msgpack_put_raw(w, (<const slice_t*>at)[0])
     elif f.kind == KIND_U32:
@@ -227,6 +237,8 @@ cdef inline void field_encode(const field_t* f, writer_t* w, const void* at) noe
         msgpack_put_unsigned(w, (<const uint16_t*>at)[0])
     elif f.kind == KIND_BOOL:
         writer_u8(w, 0xC3 if (<const uint8_t*>at)[0] else 0xC2)
+    elif f.kind == KIND_U64:
+        msgpack_put_unsigned(w, (<const uint64_t*>at)[0])
     elif f.kind == KIND_I64:
         msgpack_put_signed(w, (<const int64_t*>at)[0])
     else:

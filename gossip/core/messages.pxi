@@ -28,10 +28,12 @@ cdef enum FieldKind:
     KIND_U8
     KIND_U16
     KIND_U32
+    KIND_U64
     KIND_I64
     KIND_BOOL
     KIND_STRING             # nil reads and writes as empty
     KIND_BYTES              # nil stays nil
+    KIND_VALUE              # any value, as it is encoded
 
 # Every struct begins with `present`: bit i is set when field i, in wire order, was on the wire.
 # Lengths of `target`, `addr` and `source_addr` are the sender's; 4 and 16 are sane.
@@ -117,9 +119,9 @@ cdef struct field_t:
 cdef struct message_t:
     uint8_t type            # what stands before the map; MSG_BARE: nothing
     uint8_t count
-    uint8_t[8] declared     # in declaration order, which fields: the order of a struct as an array
+    uint8_t[12] declared    # in declaration order, which fields: the order of a struct as an array
     size_t size             # of the struct
-    field_t[8] fields       # in wire order: by name
+    field_t[12] fields      # in wire order: by name
 
 
 # -- the tables

@@ -252,6 +252,42 @@ cdef bint msgpack_skip(cursor_t* c) noexcept nogil:
     return scanner_feed(&s, c) == SCAN_DONE
 
 
+cdef bint msgpack_value(cursor_t* c, slice_t* out) noexcept nogil:
+    """One value of any type as it is encoded."""
+    cdef cursor_t from_ = c[0]
+    if not msgpack_skip(c):
+        return False
+    return cursor_slice(&from_, cursor_left(&from_) - cursor_left(c), out)
+
+
+cdef bint msgpack_list(cursor_t* c, uint64_t* count) noexcept nogil:
+    """The head of an array; nil is an empty one."""
+    cdef uint8_t head
+    count[0] = 0
+    if not cursor_u8(c, &head):
+        return False
+    if (head & 0xF0) == 0x90:
+        count[0] = head & 0x0F
+        return True
+    if head == 0xDC or head == 0xDD:
+        return cursor_uint(c, 2 << (head - 0xDC), count)
+    return head == 0xC0
+
+
+cdef bint msgpack_map(cursor_t* c, uint64_t* count) noexcept nogil:
+    """The head of a map; nil is an empty one."""
+    cdef uint8_t head
+    count[0] = 0
+    if not cursor_u8(c, &head):
+        return False
+    if (head & 0xF0) == 0x80:
+        count[0] = head & 0x0F
+        return True
+    if head == 0xDE or head == 0xDF:
+        return cursor_uint(c, 2 << (head - 0xDE), count)
+    return head == 0xC0
+
+
 # -- writing
 
 cdef inline void msgpack_put_unsigned(writer_t* w, uint64_t value) noexcept nogil:
@@ -295,3 +331,23 @@ cdef inline void msgpack_put_raw_head(writer_t* w, uint32_t n) noexcept nogil:
 cdef inline void msgpack_put_raw(writer_t* w, slice_t s) noexcept nogil:
     msgpack_put_raw_head(w, s.len)
     writer_bytes(w, s.ptr, s.len)
+
+
+cdef inline void msgpack_put_list(writer_t* w, uint32_t n) noexcept nogil:
+    """The head of an array."""
+    if n < 16:
+        writer_u8(w, <uint8_t>(0x90 | n))
+    elif n <= 0xFFFF:
+        writer_uint(w, 0xDC, 2, n)
+    else:
+        writer_uint(w, 0xDD, 4, n)
+
+
+cdef inline void msgpack_put_map(writer_t* w, uint32_t n) noexcept nogil:
+    """The head of a map."""
+    if n < 16:
+        writer_u8(w, <uint8_t>(0x80 | n))
+    elif n <= 0xFFFF:
+        writer_uint(w, 0xDE, 2, n)
+    else:
+        writer_uint(w, 0xDF, 4, n)

@@ -9,16 +9,6 @@ cdef void put_float(writer_t* w, double value) noexcept:
     writer_uint(w, 0xCB, 8, bits)
 
 
-cdef void put_count(writer_t* w, uint8_t few, uint8_t many, Py_ssize_t n) noexcept:
-    """The header of an array (0x90, 0xDC) or of a map (0x80, 0xDE)."""
-    if n < 16:
-        writer_u8(w, <uint8_t>(few | n))
-    elif n <= 0xFFFF:
-        writer_uint(w, many, 2, <uint64_t>n)
-    else:
-        writer_uint(w, many + 1, 4, <uint64_t>n)
-
-
 cdef void put_bytes(writer_t* w, bytes value):
     msgpack_put_raw_head(w, <uint32_t>len(value))
     writer_bytes(w, <const uint8_t*>PyBytes_AsString(value), len(value))
@@ -43,12 +33,12 @@ cdef int put_value(writer_t* w, object value, int depth) except -1:
         else:
             msgpack_put_unsigned(w, value)
     elif isinstance(value, dict):
-        put_count(w, 0x80, 0xDE, len(<dict>value))
+        msgpack_put_map(w, <uint32_t>len(<dict>value))
         for key, item in (<dict>value).items():
             put_value(w, key, depth + 1)
             put_value(w, item, depth + 1)
     elif isinstance(value, list | tuple):
-        put_count(w, 0x90, 0xDC, len(value))
+        msgpack_put_list(w, <uint32_t>len(value))
         for item in value:
             put_value(w, item, depth + 1)
     else:

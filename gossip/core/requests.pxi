@@ -14,6 +14,8 @@ cdef bint start_node(swim_t* s) noexcept nogil:
         return False
     row_at(s, s.self_row).flags |= MEMBER_SELF
     s.started = True
+    if s.delegate != NULL:
+        s.delegate.start(s)
     own_alive(s, &alive)
     accept_alive(s, s.self_row, &alive, 0)
     s.probe.interval_timer = timers_arm(&s.timers, TIMER_PROBE_INTERVAL, 0,
@@ -41,12 +43,17 @@ cdef uint32_t ask_join(swim_t* s, const addr_t* peer) noexcept nogil:
 
 
 cdef uint32_t ask_leave(swim_t* s) noexcept nogil:
-    """Says goodbye; answered when the word has been spread often enough (protocol §21)."""
     cdef uint32_t request = next_request(s)
+    begin_leave(s, request)
+    return request
+
+
+cdef void begin_leave(swim_t* s, uint32_t request) noexcept nogil:
+    """Says goodbye; answered when the word has been spread often enough (protocol §21)."""
     cdef claim_t claim
     if s.leaving:
         answer(s, request, b"already leaving")
-        return request
+        return
     s.leaving = True
     memset(&claim, 0, sizeof(claim))
     claim.incarnation = s.incarnation
@@ -55,7 +62,6 @@ cdef uint32_t ask_leave(swim_t* s) noexcept nogil:
     s.leave_request = request
     handle_dead(s, &claim, request if others_up(s) else 0)
     end_lonely_leave(s)
-    return request
 
 
 cdef void end_lonely_leave(swim_t* s) noexcept nogil:

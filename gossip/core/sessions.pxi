@@ -298,7 +298,7 @@ cdef void serve(swim_t* s, session_t* session) noexcept nogil:
     elif reader.type == MSG_USER:
         if reader.user.len:
             s.source = session.peer
-            tell_bytes(s, EVENT_MESSAGE, reader.user, True)
+            take_message(s, reader.user, True)
     else:
         failed = True
     if failed:

@@ -6,7 +6,10 @@
 
 cdef enum:
     QUEUE_MEMBERSHIP = 0
-    QUEUE_USER = 1                 # behind it: three more orders for the Serf layer
+    QUEUE_USER = 1
+    QUEUE_INTENTS = 2              # these three are the Serf layer's
+    QUEUE_QUERIES = 3
+    QUEUE_EVENTS = 4
     QUEUES = 5
     CONFLICTS_REMEMBERED = 64
     COMPOUND_HEADER_BYTES = 2      # budgets of packets: protocol §13
@@ -136,6 +139,21 @@ cdef struct commands_t:
 
 cdef struct session_t          # sessions.pxi
 
+# What a layer above is told and asked (Serf's stands in serf_dispatch.pxi). A bare memberlist has
+# none, and tests for that.
+cdef struct delegate_t:
+    uint32_t members           # the size of the pool, for how often its broadcasts are sent
+    void (*start)(swim_t* s) noexcept nogil
+    # A member joined, changed, left or failed: the event's kind.
+    void (*member)(swim_t* s, uint8_t event, const member_t* row) noexcept nogil
+    # A user message; whether it was the layer's own.
+    bint (*message)(swim_t* s, slice_t payload) noexcept nogil
+    # The answer to a request; whether it was one of the layer's own.
+    bint (*done)(swim_t* s, uint32_t request) noexcept nogil
+    # A timer of a kind that is the layer's.
+    void (*due)(swim_t* s, const timer_t* timer) noexcept nogil
+    void (*free)(swim_t* s) noexcept nogil
+
 cdef struct trash_t:           # a large buffer nobody needs, linked through its own bytes
     trash_t* next
     size_t bytes
@@ -189,6 +207,7 @@ cdef struct swim_t:
     uint64_t[CONFLICTS_REMEMBERED] conflicts
     uint32_t[PENDING_MAX] refused    # rows that accept_member refused, the latest of `refusals`
     uint64_t refusals
+    delegate_t* delegate       # NULL: a bare memberlist
     # What the application lends.
     blob_t* local_state
     buffer_t ack_payload
@@ -290,6 +309,11 @@ cdef void own_versions(swim_t* s, uint8_t* vsn) noexcept nogil:
     vsn[5] = <uint8_t>s.settings.delegate_protocol_version
 
 
+cdef inline bint changes_membership(uint8_t event) noexcept nogil:
+    return (event == EVENT_JOINED or event == EVENT_UPDATED or event == EVENT_FAILED
+            or event == EVENT_LEFT)
+
+
 cdef void tell(swim_t* s, uint8_t kind, member_t* row, slice_t data,
                uint32_t number, int64_t value) noexcept nogil:
     """One event about a member."""
@@ -303,13 +327,15 @@ cdef void tell(swim_t* s, uint8_t kind, member_t* row, slice_t data,
     event.number = number
     event.value = value
     events_push(&s.events, &event, data)
+    if s.delegate != NULL and changes_membership(kind):
+        s.delegate.member(s, kind, row)
 
 
 cdef void tell_done(swim_t* s, uint32_t request, const char* error, size_t length,
                     int64_t value) noexcept nogil:
     """The answer to a request of the user; `error` is NULL when it went well."""
     cdef event_t event
-    if request == 0:
+    if request == 0 or (s.delegate != NULL and s.delegate.done(s, request)):
         return
     memset(&event, 0, sizeof(event))
     event.kind = EVENT_DONE
@@ -328,6 +354,12 @@ cdef void tell_bytes(swim_t* s, uint8_t kind, slice_t payload, bint flag) noexce
     if s.from_packet or kind == EVENT_MESSAGE:
         event.peer = s.source
     events_push(&s.events, &event, payload)
+
+
+cdef inline void take_message(swim_t* s, slice_t payload, bint reliable) noexcept nogil:
+    """A user message, for the layer above if there is one and it is its own."""
+    if s.delegate == NULL or not s.delegate.message(s, payload):
+        tell_bytes(s, EVENT_MESSAGE, payload, reliable)
 
 
 cdef void drain_finished(swim_t* s) noexcept nogil:

@@ -16,6 +16,12 @@ cdef enum TimerKind:
     TIMER_RELAY
     TIMER_REQUEST
     TIMER_STREAM
+    TIMER_RECONNECT             # these, and TIMER_REAP, are the Serf layer's
+    TIMER_QUEUE_CHECK
+    TIMER_QUERY
+    TIMER_PRUNE
+    TIMER_LEAVE
+    TIMER_FORCED_LEAVE
     TIMER_KINDS
 
 cdef struct timer_t:

@@ -7,7 +7,8 @@ cdef tuple _EVENT_NAMES = (
 cdef tuple _COMMAND_NAMES = ("open", "write", "close")
 cdef tuple _TIMER_NAMES = (
     "probe_timeout", "probe_deadline", "probe_interval", "suspicion", "gossip", "push_pull",
-    "reap", "relay", "request", "stream",
+    "reap", "relay", "request", "stream", "reconnect", "queue_check", "query", "prune", "leave",
+    "forced_leave",
 )
 
 
@@ -32,6 +33,8 @@ cdef tuple event_tuple(event_t* event):
     """One event in the form that the stub file documents."""
     cdef object data = b""
     cdef object member = None
+    if event.kind >= EVENT_MEMBER_JOIN:
+        return serf_event_tuple(event)
     cdef object name = _EVENT_NAMES[event.kind]
     if event.size:
         data = (<const char*>event.data)[:event.size]

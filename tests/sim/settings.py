@@ -41,8 +41,43 @@ LAN: dict[str, int] = {
 }
 
 
+SERF_VERSIONS: dict[str, int] = {
+    "delegate_protocol_min": 2,
+    "delegate_protocol_max": 5,
+    "delegate_protocol_version": 4,
+}
+
+SERF: dict[str, int] = {  # Serf §19, the library's
+    "event_buffer": 512,
+    "query_buffer": 512,
+    "user_event_size_limit": 512,
+    "query_size_limit": 1024,
+    "query_response_size_limit": 1024,
+    "broadcast_timeout_ns": 5 * SECOND,
+    "leave_propagate_delay_ns": SECOND,
+    "reap_interval_ns": 15 * SECOND,
+    "recent_intent_timeout_ns": 300 * SECOND,
+    "reconnect_interval_ns": 30 * SECOND,
+    "reconnect_timeout_ns": 24 * 3600 * SECOND,
+    "tombstone_timeout_ns": 24 * 3600 * SECOND,
+    "flap_timeout_ns": 60 * SECOND,
+    "queue_check_interval_ns": 30 * SECOND,
+    "queue_depth_warning": 128,
+    "max_queue_depth": 4096,
+    "min_queue_depth": 0,
+    "query_timeout_mult": 16,
+}
+
+
 def lan(**changes: int) -> dict[str, int]:
     """The LAN preset with some settings changed; an unknown name is a mistake of the test."""
     unknown = changes.keys() - LAN.keys()
     assert not unknown, f"no such setting: {sorted(unknown)}"
     return LAN | changes
+
+
+def serf(**changes: int) -> dict[str, int]:
+    """Serf's defaults with some settings changed; an unknown name is a mistake of the test."""
+    unknown = changes.keys() - SERF.keys()
+    assert not unknown, f"no such setting: {sorted(unknown)}"
+    return SERF | changes

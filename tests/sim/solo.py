@@ -9,16 +9,16 @@ from __future__ import annotations
 import heapq
 import ipaddress
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from gossip._core import Identities, Swim
+from gossip._core import Identities, Serf, Swim
 
 from . import wire
-from .settings import EPOCH, MILLISECOND, lan
+from .settings import EPOCH, MILLISECOND, SERF_VERSIONS, lan
 from .wire import Message
 
 ROUND_TRIP = MILLISECOND
@@ -100,6 +100,7 @@ class Solo:
     """A started core named `self` at 10.0.0.1:7946, its puppets, and all that came out of it."""
 
     swim: Swim
+    serf_layer: Serf | None = None
     now: int = EPOCH
     keys: tuple[bytes, ...] = ()
     label: bytes = b""
@@ -125,19 +126,35 @@ class Solo:
         keys: Sequence[bytes] = (),
         cidrs: Sequence[tuple[bytes, int]] | None = None,
         identities: Identities | None = None,
+        serf: Mapping[str, int] | None = None,
+        restored: tuple[int, int, int] | None = None,
         **changes: Any,
     ) -> Solo:
-        """LAN settings with `changes`; every random choice of the core follows from `seed`."""
+        """LAN settings with `changes`; every random choice of the core follows from `seed`.
+
+        `serf` gives it a Serf layer with those settings, `restored` that layer's clocks.
+        """
+        if serf is not None:
+            changes = SERF_VERSIONS | changes
         swim = Swim(
             lan(**changes), name=name, address=address, port=port, meta=meta, label=label,
             cidrs=cidrs, seed=seed, identities=identities,
         )  # fmt: skip
         solo = cls(swim, label=label)
+        if serf is not None:
+            solo.serf_layer = Serf(swim, serf)
+            if restored is not None:
+                solo.serf_layer.restore(*restored)
         if keys:
             solo.install(keys)
         swim.start(solo.now)
         solo.collect()
         return solo
+
+    @property
+    def serf(self) -> Serf:
+        assert self.serf_layer is not None, "this core has no Serf layer"
+        return self.serf_layer
 
     def install(self, keys: Sequence[bytes]) -> None:
         """Put a key ring; nonces are counted, not random, so that a run can be repeated."""
@@ -149,6 +166,7 @@ class Solo:
     def puppet(self, name: str, **changes: Any) -> Puppet:
         """A foreign node at the next free address; the core does not know it yet."""
         number = len(self.puppets) + 1
+        changes.setdefault("vsn", wire.SERF_VSN if self.serf_layer is not None else wire.VSN)
         made = Puppet(name.encode(), bytes((10, 0, 1, number)), **changes)
         self.puppets[made.ip, made.port] = made
         return made

@@ -24,6 +24,7 @@ STATE_ALIVE, STATE_SUSPECT, STATE_DEAD, STATE_LEFT = range(4)
 STATE_NAMES = ("alive", "suspect", "dead", "left")
 
 VSN = bytes((1, 5, 2, 0, 0, 0))
+SERF_VSN = bytes((1, 5, 2, 2, 5, 4))
 
 
 def pack(body: object) -> bytes:

@@ -13,7 +13,7 @@ PAGE = (ROOT / "docs/limits.md").read_text()
 def limits_of_the_source() -> dict[str, int]:
     """Every bound by name: a number, or a number shifted left."""
     text = SOURCE.split("cdef enum DropReason")[0]
-    pattern = r"^(?: {4}|cdef uint32_t )([A-Z]\w+) = (0x[0-9A-F]+|\d+)(?: << (\d+))?"
+    pattern = r"^(?: {4}|cdef uint(?:32|64)_t )([A-Z]\w+) = (0x[0-9A-F]+|\d+)(?: << (\d+))?"
     found = re.findall(pattern, text, re.M)
     return {name: int(number, 0) << int(shift or 0) for name, number, shift in found}
 

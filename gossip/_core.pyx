@@ -15,6 +15,7 @@ include "core/limits.pxi"           # every bound of the core; what a packet is 
 include "core/hash.pxi"             # keyed hashing of names
 include "core/cursor.pxi"           # bounded reading and writing of wire bytes
 include "core/buffer.pxi"           # a growable run of bytes
+include "core/large.pxi"            # large buffers: kept for the next, or given back in pieces
 include "core/pages.pxi"            # numbered items in pages: growing copies nothing
 include "core/map.pxi"              # a hash map that grows one bucket at a time
 include "core/address.pxi"          # addresses, comparisons, allowed networks

@@ -9,10 +9,10 @@ cdef list nodes_of(stream_reader_t* r):
     """All nodes of a push/pull that is ready."""
     cdef push_node_t node
     cdef list out = []
-    stream_rewind(r)
+    r.kept_next = 0
     while stream_next_node(r, &node) == 1:
         out.append(body_of(&PUSH_NODE, &node))
-    stream_rewind(r)
+    r.kept_next = 0
     return out
 
 

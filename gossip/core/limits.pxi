@@ -43,7 +43,6 @@ cdef enum:
     # Work: a unit is about 15 ns. No entry does more of what can wait than a slice of it.
     WORK_SLICE = 3000
     WORK_ROW = 6                     # a row or an entry looked at
-    WORK_SCAN = 3                    # an entry found among received bytes
     WORK_CHANGE = 200                # an entry that changes a row: claims, events, broadcasts
     WORK_ENTRY = 4                   # an entry written
     WORK_PIECE = 2000                # a piece of a stream handed to the driver
@@ -51,6 +50,8 @@ cdef enum:
     INFLATED_PER_WORK = 8            # bytes decompressed
     STREAM_PIECE_BYTES = 16384
     RELEASE_BYTES = 1 << 19          # memory given back at once
+    SPARE_BUFFERS = 2                # large buffers kept for the next stream
+    SPARE_BYTES_MAX = 1 << 22        # each of them
 
     # Members and the state machine.
     MEMBERS_MAX = 1 << 20

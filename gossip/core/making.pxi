@@ -128,8 +128,7 @@ cdef void free_swim(swim_t* s) noexcept:
     opened_free(s.opened)
     replay_free(&s.replay)
     blob_release(s.local_state)
-    while s.trash != NULL:
-        take_trash_out(s)
+    large_free(&s.large)
     buffer_free(&s.ack_payload)
     free(s.cidrs)
     identities_release(s.identities)

@@ -4,6 +4,12 @@
 # The first `low` buckets are where a map of `low` buckets would have them; bucket `low + i` holds
 # what was split off bucket `i`. It never shrinks. Equality is the caller's to check.
 
+cdef extern from *:
+    """
+    #define gossip_expect(at) __builtin_prefetch(at)
+    """
+    void expect "gossip_expect"(const void* at) noexcept nogil    # NULL is fine
+
 cdef struct entry_t:
     entry_t* next
     uint64_t hash
@@ -40,6 +46,17 @@ cdef inline entry_t** map_head_of(const map_t* self, uint64_t hash) noexcept nog
 cdef inline entry_t* map_first(const map_t* self, uint64_t hash) noexcept nogil:
     """The first entry that may have this hash; further ones follow as `next`."""
     return map_head_of(self, hash)[0] if self.buckets else NULL
+
+
+cdef inline void map_expect(const map_t* self, uint64_t hash) noexcept nogil:
+    """Have the memory at hand that map_first will read."""
+    if self.buckets:
+        expect(map_head_of(self, hash))
+
+
+cdef inline void map_expect_first(const map_t* self, uint64_t hash) noexcept nogil:
+    """Have the entry at hand that map_first will give; after map_expect."""
+    expect(map_first(self, hash))
 
 
 cdef bint map_split(map_t* self) noexcept nogil:

@@ -10,6 +10,7 @@ cdef enum:
 
 cdef enum:
     SENDER_ROOM = 320            # for what stands before the text: label, seal, compress header
+    ROWS_AHEAD = 8               # whose identities are asked for while a row is looked at
 
 # A message on its way out to a stream: made, then handed over, bit by bit.
 cdef struct sender_t:
@@ -54,7 +55,7 @@ cdef void sender_free(swim_t* s, sender_t* o) noexcept nogil:
     if o != NULL:
         blob_release(o.tail)
         buffer_free(&o.plain)
-        discard(s, &o.out)
+        large_discard(&s.large, &o.out)
         free(o)
 
 
@@ -180,6 +181,7 @@ cdef bint sender_make(swim_t* s, sender_t* o, bint label, bint* made) noexcept n
         return False
     if not write_some(s, o):
         return False
+    large_expect(&s.large, &o.out, o.plain.len)
     if not s.envelope.compression:
         if not buffer_append_slice(&o.out, buffer_slice(&o.plain)):
             return False
@@ -216,10 +218,46 @@ cdef void see_ours(swim_t* s, receiver_t* i, const versions_t* theirs) noexcept 
             i.ours_seen = True
             return
         row = row_at(s, i.row)           # as they lie in memory: the order is a random one
+        expect(row_at(s, min(i.row + ROWS_AHEAD, s.table.used - 1)).identity)
         i.row += 1
         if row.identity != NULL and is_member(row):
             versions_add(&i.versions, row.identity.vsn, row.state == STATE_ALIVE)
         s.work -= WORK_ROW
+
+
+# --- what is known ------------------------------------------------------------------------------
+
+cdef inline bint says_nothing_new(swim_t* s, const push_node_t* node,
+                                  const member_t* row) noexcept nogil:
+    """Whether the entry is about a life of another member that we know, no newer and at the same
+    place. No rule acts on that (merge.pxi), whatever becomes of the row before the merge."""
+    return (row.number != s.self_row and is_member(row)
+            and node.incarnation <= row.incarnation and node.port == row.identity.port
+            and node.meta.len <= META_BYTES_MAX and node.vsn.len == VSN_BYTES
+            and memcmp(node.vsn.ptr, row.identity.vsn, VSN_BYTES) == 0
+            and slice_equal(node.addr, identity_addr(row.identity)))
+
+
+cdef void see_nodes(void* ctx, const push_node_t* nodes, uint32_t count,
+                    uint8_t* keep) noexcept nogil:
+    """Which entries are worth a merge: see_fn. In a pool at rest, none is.
+
+    Each step asks for the memory of the next for all entries, so that they wait together.
+    """
+    cdef swim_t* s = <swim_t*>ctx
+    cdef uint64_t[NODES_AT_ONCE] hashes
+    cdef uint32_t i, row
+    for i in range(count):
+        hashes[i] = table_hash(&s.table, nodes[i].name)
+        map_expect(&s.table.names, hashes[i])
+    for i in range(count):
+        map_expect_first(&s.table.names, hashes[i])
+    for i in range(count):
+        table_expect(&s.table, hashes[i])
+    for i in range(count):
+        if nodes[i].state == STATE_ALIVE:
+            row = table_find(&s.table, nodes[i].name, hashes[i])
+            keep[i] = row == NONE or not says_nothing_new(s, &nodes[i], row_at(s, row))
 
 
 # --- merge --------------------------------------------------------------------------------------

@@ -118,6 +118,8 @@ cdef session_t* new_session(swim_t* s, uint8_t role, const addr_t* peer) noexcep
     session.timer = timers_arm(&s.timers, TIMER_STREAM, session.stream,
                                s.now_ns + s.settings.tcp_timeout_ns)
     stream_reader_init(&session.reader, &s.envelope, role == SESSION_SERVE, 0)
+    session.reader.see = see_nodes
+    session.reader.seer = s
     s.sessions[slot] = session
     s.sessions_used += 1
     s.sessions_inbound += role == SESSION_SERVE
@@ -156,7 +158,8 @@ cdef void free_session(swim_t* s, session_t* session) noexcept nogil:
     if session.queued:
         forget_work(s, session)
     for i in range(STREAM_LAYERS):
-        discard(s, &session.reader.buffers[i])
+        large_discard(&s.large, &session.reader.buffers[i])
+    large_discard(&s.large, &session.reader.kept)
     stream_reader_free(&session.reader)
     sender_free(s, session.sender)
     identity_release(s.identities, session.target)
@@ -413,7 +416,7 @@ cdef void work_on(swim_t* s, session_t* session) noexcept nogil:
 
 
 cdef bint swim_has_work(swim_t* s) noexcept nogil:
-    return s.working != NULL or s.trash != NULL
+    return s.working != NULL or s.large.trash != NULL
 
 
 cdef void work_a_slice(swim_t* s) noexcept nogil:
@@ -423,8 +426,8 @@ cdef void work_a_slice(swim_t* s) noexcept nogil:
         s.work = WORK_SLICE
         forget_work(s, session)
         work_on(s, session)
-    elif s.trash != NULL:
-        take_trash_out(s)
+    elif s.large.trash != NULL:
+        large_give_back(&s.large)
 
 
 # --- what the driver reports ----------------------------------------------------------------------
@@ -445,6 +448,7 @@ cdef void session_received(swim_t* s, uint32_t stream, const uint8_t* data,
     cdef session_t* session = find_session(s, stream)
     if session == NULL:
         return
+    large_expect(&s.large, &session.reader.buffers[0], size)
     stream_take(&session.reader, data, size)
     if session.stage == STAGE_WAIT:
         session.stage = STAGE_READ

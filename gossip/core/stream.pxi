@@ -32,6 +32,11 @@ cdef enum:
     STREAM_SEAL_HEAD = 5        # type and length
     STREAM_LAYERS = 3           # bytes as received, unsealed, inflated
     STREAM_ERROR_BYTES = 96
+    NODES_AT_ONCE = 8           # of a push/pull: looked up together, so that memory is waited for once
+
+# Looks at some nodes of a push/pull: which of them are to be given out when all of it is there.
+ctypedef void (*see_fn)(void* ctx, const push_node_t* nodes, uint32_t count,
+                        uint8_t* keep) noexcept nogil
 
 cdef struct stream_reader_t:
     const envelope_t* envelope
@@ -60,9 +65,10 @@ cdef struct stream_reader_t:
     bint reply_error            # the accepting side answers with the error, else it just closes
     versions_t versions         # of all nodes that are sane; the living narrow them
     uint32_t nodes_read
-    uint32_t nodes_at           # where the first node begins
-    uint32_t node_next          # iteration: number and place of the next node
-    uint32_t node_at
+    see_fn see                  # NULL: all nodes are given out
+    void* seer
+    buffer_t kept               # uint32_t each: where the nodes begin that are given out
+    uint32_t kept_next          # the next of them
     scanner_t scanner           # last: large, and begun before each use
 
 
@@ -80,12 +86,14 @@ cdef void stream_reader_init(stream_reader_t* r, const envelope_t* e, bint expec
     r.phase = PHASE_LABEL if expect_label else PHASE_OUTER
     for i in range(STREAM_LAYERS):
         buffer_init(&r.buffers[i])
+    buffer_init(&r.kept)
 
 
 cdef void stream_reader_free(stream_reader_t* r) noexcept nogil:
     cdef uint32_t i
     for i in range(STREAM_LAYERS):
         buffer_free(&r.buffers[i])
+    buffer_free(&r.kept)
     free(r.lzw)
 
 
@@ -345,8 +353,6 @@ cdef int stream_header_phase(stream_reader_t* r) noexcept nogil:
             STREAM_USER_MESSAGE_MAX if r.type == MSG_USER else STREAM_USER_STATE_MAX):
         return stream_fail(r, b"invalid length of the user data", False)
     r.phase = PHASE_NODES
-    r.nodes_at = r.at
-    stream_rewind(r)
     return STREAM_NEXT
 
 
@@ -364,22 +370,56 @@ cdef inline bint stream_node_whole(stream_reader_t* r, push_node_t* node) noexce
     return True
 
 
-cdef int stream_nodes_phase(stream_reader_t* r) noexcept nogil:
-    """Find and check every node once; stream_next_node gives them out afterwards."""
-    cdef push_node_t node
+cdef int stream_node(stream_reader_t* r, push_node_t* node) noexcept nogil:
+    """Take the next node: a SCAN result."""
     cdef slice_t item = slice_nil()
     cdef int result
+    if stream_node_whole(r, node):
+        return SCAN_DONE
+    result = stream_item(r, &item)
+    if result == SCAN_DONE and decode_body(&PUSH_NODE, item, node) != DROP_NONE:
+        return SCAN_BAD
+    return result
+
+
+cdef bint stream_keep(stream_reader_t* r, const push_node_t* nodes, const uint32_t* at,
+                      uint32_t count) noexcept nogil:
+    """Take notice of nodes that are there; False without memory."""
+    cdef uint8_t[NODES_AT_ONCE] keep
+    cdef uint32_t i
+    memset(keep, 1, NODES_AT_ONCE)
+    if r.see != NULL and count:
+        r.see(r.seer, nodes, count, keep)
+    for i in range(count):
+        if versions_sane(nodes[i].vsn):
+            versions_add(&r.versions, nodes[i].vsn.ptr, nodes[i].state == 0)
+        if keep[i] and not buffer_append(&r.kept, <const uint8_t*>&at[i], sizeof(uint32_t)):
+            return False
+    r.nodes_read += count
+    r.work -= count * <int64_t>WORK_ROW
+    return True
+
+
+cdef int stream_nodes_phase(stream_reader_t* r) noexcept nogil:
+    """Find and check every node once; stream_next_node gives out those that are kept."""
+    cdef push_node_t[NODES_AT_ONCE] nodes
+    cdef uint32_t[NODES_AT_ONCE] at
+    cdef uint32_t n
+    cdef int result = SCAN_DONE
     while r.nodes_read < r.header.nodes:
-        if not stream_node_whole(r, &node):
-            result = stream_item(r, &item)
-            if result == SCAN_MORE:
-                return stream_short(r)
-            if result == SCAN_BAD or decode_body(&PUSH_NODE, item, &node) != DROP_NONE:
-                return stream_fail(r, b"msgpack decode error", False)
-        if versions_sane(node.vsn):
-            versions_add(&r.versions, node.vsn.ptr, node.state == 0)
-        r.nodes_read += 1
-        r.work -= WORK_SCAN
+        n = 0
+        while n < NODES_AT_ONCE and r.nodes_read + n < r.header.nodes:
+            at[n] = r.at
+            result = stream_node(r, &nodes[n])
+            if result != SCAN_DONE:
+                break
+            n += 1
+        if not stream_keep(r, nodes, at, n):
+            return stream_fail(r, b"out of memory", False)
+        if result == SCAN_MORE:
+            return stream_short(r)
+        if result == SCAN_BAD:
+            return stream_fail(r, b"msgpack decode error", False)
         if r.work <= 0:
             return STREAM_NEXT
     r.phase = PHASE_USER
@@ -465,20 +505,13 @@ cdef int stream_end(stream_reader_t* r) noexcept nogil:
     return STREAM_FAILED
 
 
-cdef void stream_rewind(stream_reader_t* r) noexcept nogil:
-    """Let stream_next_node begin again with the first node."""
-    r.node_next = 0
-    r.node_at = r.nodes_at
-
-
 cdef int stream_next_node(stream_reader_t* r, push_node_t* out) noexcept nogil:
     """The next node of a push/pull that is ready: 1, or 0 behind the last; -1 cannot happen."""
     cdef slice_t all_ = buffer_slice(&r.buffers[r.layer])
-    cdef cursor_t c = cursor_of(slice_from(all_, r.node_at))
-    if r.node_next >= r.nodes_read:
+    cdef const uint32_t* kept = <const uint32_t*>r.kept.data
+    cdef cursor_t c
+    if r.kept_next >= r.kept.len // sizeof(uint32_t):
         return 0
-    if message_decode(&PUSH_NODE, &c, out) != DROP_NONE:
-        return -1
-    r.node_at = all_.len - <uint32_t>cursor_left(&c)
-    r.node_next += 1
-    return 1
+    c = cursor_of(slice_from(all_, kept[r.kept_next]))
+    r.kept_next += 1
+    return 1 if message_decode(&PUSH_NODE, &c, out) == DROP_NONE else -1

@@ -154,10 +154,6 @@ cdef struct delegate_t:
     void (*due)(swim_t* s, const timer_t* timer) noexcept nogil
     void (*free)(swim_t* s) noexcept nogil
 
-cdef struct trash_t:           # a large buffer nobody needs, linked through its own bytes
-    trash_t* next
-    size_t bytes
-
 cdef struct swim_t:
     settings_t settings
     envelope_t envelope
@@ -182,7 +178,7 @@ cdef struct swim_t:
     session_t* working         # sessions with work that waits, first come first served
     session_t* working_last
     int64_t work               # that this entry may still do
-    trash_t* trash             # memory to be given back
+    large_t large
     # Who this node is.
     uint32_t self_row
     addr_t address
@@ -272,31 +268,6 @@ cdef inline uint32_t next_request(swim_t* s) noexcept nogil:
 
 cdef inline void drop(swim_t* s, int reason) noexcept nogil:
     s.drops[reason] += 1
-
-
-cdef void discard(swim_t* s, buffer_t* b) noexcept nogil:
-    """Free a buffer; of a large one the pages go back bit by bit, because that takes its time."""
-    cdef trash_t* trash
-    cdef size_t bytes = b.cap
-    if bytes < BUFFER_MAPPED:
-        buffer_free(b)
-        return
-    trash = <trash_t*>b.data
-    trash.next = s.trash
-    trash.bytes = bytes
-    s.trash = trash
-    buffer_init(b)
-
-
-cdef void take_trash_out(swim_t* s) noexcept nogil:
-    """Give a piece of what was discarded back to the system, from its end."""
-    cdef trash_t* trash = s.trash
-    cdef size_t n = min(trash.bytes, <size_t>RELEASE_BYTES)
-    cdef size_t left = trash.bytes - n
-    trash.bytes = left
-    if left == 0:
-        s.trash = trash.next
-    munmap(<uint8_t*>trash + left, n)
 
 
 cdef void own_versions(swim_t* s, uint8_t* vsn) noexcept nogil:

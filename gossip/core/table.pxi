@@ -101,6 +101,13 @@ cdef uint32_t table_find(const table_t* self, slice_t name, uint64_t hash) noexc
     return NONE
 
 
+cdef inline void table_expect(const table_t* self, uint64_t hash) noexcept nogil:
+    """Have the identity at hand that table_find will most likely compare; after map_expect_first."""
+    cdef member_t* member = <member_t*>map_first(&self.names, hash)
+    if member != NULL:
+        expect(member.identity)
+
+
 cdef inline void order_put(table_t* self, uint32_t at, uint32_t row) noexcept nogil:
     order_slot(self, at)[0] = row
     table_row(self, row).order = at

@@ -32,7 +32,7 @@ cdef enum:
     STREAM_SEAL_HEAD = 5        # type and length
     STREAM_LAYERS = 3           # bytes as received, unsealed, inflated
     STREAM_ERROR_BYTES = 96
-    NODES_AT_ONCE = 8           # of a push/pull: looked up together, so that memory is waited for once
+    NODES_AT_ONCE = 8           # of a push/pull: looked up together, to wait for memory once
 
 # Looks at some nodes of a push/pull: which of them are to be given out when all of it is there.
 ctypedef void (*see_fn)(void* ctx, const push_node_t* nodes, uint32_t count,

@@ -29,6 +29,7 @@ include "core/crc.pxi"              # CRC-32
 include "core/aead.pxi"             # sealing and opening through function pointers; nonces; replays
 include "core/packet.pxi"           # the envelopes of a datagram, both directions
 include "core/versions.pxi"         # whether the versions of a pool fit together
+include "core/stream_reader.pxi"    # the state of reading a stream; the nodes of a push/pull
 include "core/stream.pxi"           # the same for streams, read as the bytes come in
 include "core/stream_write.pxi"     # a message in the envelopes of a stream
 include "core/inspect.pxi"          # the codec's face to Python: packets as dictionaries

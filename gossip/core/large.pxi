@@ -1,6 +1,6 @@
-# large.pxi: where large buffers go. The system takes and gives pages slowly: a table of 10,000 costs
-# more in page faults than in merging. So the last few large buffers are kept for the next stream that
-# needs one, and what cannot be kept is given back bit by bit, because that takes its time.
+# large.pxi: where large buffers go. The system takes and gives pages slowly: a table of 10,000
+# costs more in page faults than in merging. So the last few large buffers are kept for the next
+# stream that needs one, and what cannot be kept is given back bit by bit: that takes its time.
 
 cdef struct trash_t:           # a large buffer nobody needs, linked through its own bytes
     trash_t* next
@@ -32,7 +32,7 @@ cdef void large_discard(large_t* self, buffer_t* b) noexcept nogil:
 
 
 cdef void large_expect(large_t* self, buffer_t* b, size_t extra) noexcept nogil:
-    """A buffer is about to take `extra` more bytes: if it becomes a large one, let it be a spare."""
+    """A buffer takes `extra` more bytes soon: if that makes it a large one, let it be a spare."""
     cdef buffer_t spare
     cdef int i
     if b.cap >= BUFFER_MAPPED or b.len + extra <= BUFFER_MAPPED // 2:

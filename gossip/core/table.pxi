@@ -102,7 +102,7 @@ cdef uint32_t table_find(const table_t* self, slice_t name, uint64_t hash) noexc
 
 
 cdef inline void table_expect(const table_t* self, uint64_t hash) noexcept nogil:
-    """Have the identity at hand that table_find will most likely compare; after map_expect_first."""
+    """Have the identity at hand that table_find will compare; after map_expect_first."""
     cdef member_t* member = <member_t*>map_first(&self.names, hash)
     if member != NULL:
         expect(member.identity)

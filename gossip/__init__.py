@@ -20,6 +20,7 @@ from gossip.errors import (
 from gossip.events import (
     Event,
     EventsLost,
+    LoopLagged,
     MemberFailed,
     MemberJoined,
     MemberLeft,
@@ -57,6 +58,7 @@ __all__ = [
     "JoinReport",
     "Keyring",
     "KeyringError",
+    "LoopLagged",
     "Member",
     "MemberFailed",
     "MemberJoined",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 LABEL_BYTES_MAX = 255
 NAME_RULES = {"any": 0, "serf": 1}
+APP_STALL_LEAST = 0.1
 DRIVERS = ("asyncio", "thread")
 AEADS = ("auto", "evp", "cryptography")
 
@@ -38,6 +39,8 @@ SECONDS: Mapping[str, tuple[float, float]] = {
     "dead_node_reclaim_time": (0, 31_536_000),
     "leave_timeout": (0, 3600),
     "retry_join": (0, 86400),
+    "loop_lag_bound": (0, 3600),
+    "app_stall_timeout": (0, 86400),
 }
 COUNTS: Mapping[str, tuple[int, int]] = {
     "protocol_version": (1, 5),
@@ -104,6 +107,8 @@ def _relations(config: Config) -> Iterable[tuple[set[str], str, str]]:
     probes = _sound(config, "probe_timeout", "probe_interval")
     if probes and config.probe_timeout > config.probe_interval:
         yield {"probe_interval"}, "probe_timeout", "must not exceed probe_interval"
+    if _sound(config, "app_stall_timeout") and 0 < config.app_stall_timeout < APP_STALL_LEAST:
+        yield set(), "app_stall_timeout", f"must be 0 or at least {APP_STALL_LEAST} seconds"
     delegate = ("delegate_protocol_min", "delegate_protocol_max", "delegate_protocol_version")
     if _sound(config, *delegate):
         low, high = config.delegate_protocol_min, config.delegate_protocol_max

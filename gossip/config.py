@@ -22,6 +22,10 @@ DriverChoice: TypeAlias = Literal["asyncio", "thread"]
 AeadChoice: TypeAlias = Literal["auto", "evp", "cryptography"]
 
 
+# Durations that the core does not know.
+_OF_THE_DRIVER = {"leave_timeout", "retry_join", "loop_lag_bound", "app_stall_timeout"}
+
+
 class Tuning(TypedDict, total=False):
     """The fields of `Config` that tune the protocol; their meaning is said there."""
 
@@ -58,6 +62,8 @@ class Tuning(TypedDict, total=False):
     report_pings: bool
     aead: AeadChoice
     driver: DriverChoice
+    loop_lag_bound: float
+    app_stall_timeout: float
 
 
 class ConfigFields(Tuning, total=False):
@@ -121,6 +127,10 @@ class Config:
       driver: "asyncio" handles packets on the event loop; "thread" on a thread of its own that
         needs no GIL, so that the node answers while the interpreter is busy. Streams, events and
         all calls stay on the event loop with both.
+      loop_lag_bound: `LoopLagged` is published when the event loop was later than this; 0: never.
+      app_stall_timeout: with the thread driver, a node whose event loop has not turned for so long
+        stops answering until it does, so that an application that hangs fails in its pool; 0: it
+        goes on for ever. With asyncio a node stops answering at once when its loop does.
     """
 
     name: str | None = None
@@ -170,6 +180,8 @@ class Config:
 
     aead: AeadChoice = "auto"
     driver: DriverChoice = "asyncio"
+    loop_lag_bound: float = 0.5
+    app_stall_timeout: float = 0.0
 
     def __post_init__(self) -> None:
         problems = _checks.problems(self)
@@ -238,7 +250,7 @@ class Config:
     def settings(self) -> dict[str, int]:
         """What the core needs to know: durations in nanoseconds, switches as 0 or 1."""
         settings: dict[str, int] = {}
-        for name in _checks.SECONDS.keys() - {"leave_timeout", "retry_join"}:
+        for name in _checks.SECONDS.keys() - _OF_THE_DRIVER:
             settings[f"{name}_ns"] = round(getattr(self, name) * 1_000_000_000)
         for name in _checks.COUNTS.keys() - {"event_buffer"}:
             settings[name] = getattr(self, name)

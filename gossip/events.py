@@ -1,8 +1,9 @@
 """What a node tells its user: facts, in the past tense, about one member each.
 
 Every event is a frozen dataclass, made for `match`. `MembersSnapshot` and `EventsLost` tell a
-consumer where it stands; the others are what happened. How they are delivered, and which of them
-can be merged or lost when a consumer is slow, is said in `gossip.Subscription`.
+consumer where it stands, `LoopLagged` is about the application; the others are what happened. How
+they are delivered, and which of them can be merged or lost when a consumer is slow, is said in
+`gossip.Subscription`.
 """
 
 from __future__ import annotations
@@ -121,6 +122,16 @@ class StateReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class LoopLagged:
+    """This node's own event loop came `seconds` late, more than `loop_lag_bound`.
+
+    Something held it, or the interpreter, or the machine. Of several that wait the newest is kept.
+    """
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class PingCompleted:
     """A member answered a direct probe after `rtt` seconds; only with `report_pings=True`."""
 
@@ -142,5 +153,6 @@ Event: TypeAlias = (
     | NameConflict
     | MessageReceived
     | StateReceived
+    | LoopLagged
     | PingCompleted
 )

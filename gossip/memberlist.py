@@ -304,6 +304,8 @@ class Memberlist:
             packets_lost_in_kernel=driver.sockets.lost_in_kernel(),
             receive_buffer=driver.sockets.receive_buffer(),
             log_lines_suppressed=driver.reporter.suppressed,
+            loop_lag_seconds=driver.pulse.lag(),
+            app_stalls=driver.app_stalls,
             core=MappingProxyType(
                 {key: count for key, count in core.items() if not key.startswith(prefix)}
             ),

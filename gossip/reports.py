@@ -118,6 +118,10 @@ class Stats:
     packets_lost_in_kernel: datagrams that came while the receive buffer was full.
     receive_buffer: bytes of receive buffer the system granted.
     log_lines_suppressed: lines not written because their kind came too often.
+    loop_lag_seconds: the most that the event loop was late within the last minute; it is looked at
+      every 0.25 s.
+    app_stalls: how often the node stopped answering because the loop stood still for longer than
+      `app_stall_timeout`; with the thread driver only.
     core: every counter of the state machine by name, for those that have no field of their own.
     """
 
@@ -135,4 +139,6 @@ class Stats:
     packets_lost_in_kernel: int
     receive_buffer: int
     log_lines_suppressed: int
+    loop_lag_seconds: float
+    app_stalls: int
     core: Mapping[str, int]

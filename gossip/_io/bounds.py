@@ -17,6 +17,12 @@ LISTEN_BACKLOG: Final = 256
 THREAD_STOP_SECONDS: Final = 5.0
 """How long the end of the packet thread is waited for."""
 
+PULSE_SECONDS: Final = 0.25
+"""How often the event loop's lateness is looked at; more often for a short `app_stall_timeout`."""
+
+LAG_WINDOW_SECONDS: Final = 60.0
+"""How long the most that the loop was late is remembered, at most; at least half as long."""
+
 WRITE_PIECE_BYTES: Final = 256 << 10
 """What is handed to a transport at once; the rest waits until it has been taken."""
 

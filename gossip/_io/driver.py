@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from gossip._aead import Backend
 from gossip._core import Swim
-from gossip._io import bounds, forks
+from gossip._io import bounds, forks, signals
 from gossip._io.admission import Admission
+from gossip._io.pulse import Pulse
 from gossip._io.rates import Recent
 from gossip._io.reporter import Reporter
 from gossip._io.requests import Requests
@@ -30,8 +31,8 @@ from gossip._io.subscriptions import Hub
 from gossip._io.translate import event_of, member_of
 from gossip._udp import BLOCKED, WAITING, Endpoint
 from gossip.config import Config
-from gossip.errors import ClosedError, ForkedError, WrongLoopError
-from gossip.events import Event, MembersSnapshot, NameConflict
+from gossip.errors import ClosedError, ForkedError, StateError, WrongLoopError
+from gossip.events import Event, LoopLagged, MembersSnapshot, NameConflict
 from gossip.keyring import Keyring
 from gossip.members import Address, Member, Status, encode_name
 
@@ -59,6 +60,7 @@ class Driver:
         self._aead = aead
         self._thread = threading.get_ident()
         self._process = os.getpid()
+        self._signals_come_here = threading.current_thread() is threading.main_thread()
         self._closed = False
         self.sockets: Sockets = open_sockets(config.bind_address)
         try:
@@ -77,11 +79,13 @@ class Driver:
             if config.accept_member
             else None
         )
+        self.pulse = Pulse(self.loop, self._pulse_seconds(), self._on_beat)
         self._conflicts = Recent(bounds.CONFLICT_INTERVAL_SECONDS, bounds.CONFLICTS_REMEMBERED)
         self._timer: asyncio.TimerHandle | None = None
         self._timer_deadline = _NEVER
         self._writing = False
         self._going_on = False
+        self._finishing = False
 
     def _make_core(self) -> Swim:
         core = Swim(
@@ -106,6 +110,7 @@ class Driver:
         await self._streams.listen(self.sockets.tcp)
         self.core.start(time.monotonic_ns())
         self._open_packets()
+        self.pulse.start()
         self.pump()
 
     async def close(self) -> None:
@@ -114,6 +119,7 @@ class Driver:
             return
         self._closed = True
         self.endpoint.detach()
+        self.pulse.stop()
         if self._writing:
             self.loop.remove_writer(self.sockets.udp.fileno())
         self._close_packets()
@@ -159,18 +165,27 @@ class Driver:
                 f"node {self.name} was called from another thread than the one of its event loop: "
                 "use asyncio.run_coroutine_threadsafe, or loop.call_soon_threadsafe"
             )
+        running = asyncio._get_running_loop()
+        if self.loop.is_closed() or (running is not None and running is not self.loop):
+            raise WrongLoopError(
+                f"node {self.name} was started on another event loop; use it from that one"
+            )
+        if self._signals_come_here and signals.handling():
+            raise StateError(
+                f"node {self.name} was called by a signal handler, which may interrupt anything: "
+                "use loop.add_signal_handler, whose callback may call the node"
+            )
 
     def check_loop(self) -> None:
         """Every public coroutine begins here."""
         self.check()
-        if asyncio.get_running_loop() is not self.loop:
-            raise WrongLoopError(
-                f"node {self.name} was started on another event loop; use it from that one"
-            )
+        if asyncio._get_running_loop() is None:
+            raise WrongLoopError(f"node {self.name} waits on asyncio, and what runs this is not")
 
     def forked(self) -> None:
         """In a child process: leave the parent's sockets alone, whatever this loop still runs."""
         self._closed = True
+        self.pulse.stop()
         self.endpoint.detach()
         self._streams.silence()
         self.core.reset_nonces()
@@ -205,6 +220,11 @@ class Driver:
         """What went through the UDP socket."""
         return self.endpoint.stats()
 
+    @property
+    def app_stalls(self) -> int:
+        """How often the node fell silent because the application's loop stood still."""
+        return 0
+
     def snapshot(self) -> MembersSnapshot:
         return MembersSnapshot(tuple(self.members()))
 
@@ -237,17 +257,27 @@ class Driver:
     def _finish(self, flags: int) -> None:
         if self._closed:
             return
-        if flags & WAITING:
-            for command in self.core.commands():
-                self._streams.command(command)
-            for told in self.core.events(bounds.EVENTS_AT_ONCE):
-                self._hand_on(told)
-            if self.core.waiting:
-                self._go_on_soon()
+        if flags & WAITING and self._finishing:
+            self._go_on_soon()  # a finaliser, or a handler of the log, calls amid what follows
+        elif flags & WAITING:
+            self._finishing = True
+            try:
+                self._tell()
+            finally:
+                self._finishing = False
         if flags & BLOCKED and not self._writing:
             self._writing = True
             self.loop.add_writer(self.sockets.udp.fileno(), self._on_writable)
         self._wake_in_time()
+
+    def _tell(self) -> None:
+        """Carries out commands and hands on events, in the order in which the core gave them."""
+        for command in self.core.commands():
+            self._streams.command(command)
+        for told in self.core.events(bounds.EVENTS_AT_ONCE):
+            self._hand_on(told)
+        if self.core.waiting:
+            self._go_on_soon()
 
     def _go_on_soon(self) -> None:
         """More is to be told than this turn of the loop shall hear of."""
@@ -269,6 +299,13 @@ class Driver:
         wait_ms = -((time.monotonic_ns() - deadline) // _MS)  # rounded up
         self._timer = self.loop.call_later(max(0, wait_ms) / 1000, self._on_timer)
         self._timer_deadline = deadline
+
+    def _pulse_seconds(self) -> float:
+        return bounds.PULSE_SECONDS
+
+    def _on_beat(self, late: float) -> None:
+        if 0 < self._config.loop_lag_bound < late and not self._closed:
+            self._publish(LoopLagged(late))
 
     # Events.
 

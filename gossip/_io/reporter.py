@@ -9,6 +9,7 @@ from gossip._io import bounds
 from gossip._io.rates import Bucket
 from gossip.events import (
     Event,
+    LoopLagged,
     MemberFailed,
     MemberJoined,
     MemberLeft,
@@ -41,7 +42,7 @@ class Reporter:
         self.suppressed = 0
 
     def report(self, event: Event, now: float) -> None:
-        """The line of an event about membership; other events have none."""
+        """The line of an event about membership or a late loop; other events have none."""
         match event:
             case MemberJoined(member) if member.name == self._node:
                 pass  # its start was told
@@ -80,6 +81,9 @@ class Reporter:
                     )
             case MemberLeft(member):
                 self.write(logging.INFO, "left", now, "%s left", member.name)
+            case LoopLagged(seconds):
+                text = "the event loop was %.2f s late"
+                self.write(logging.WARNING, "lagged", now, text, seconds)
             case NameConflict(existing, address):
                 text = "the name %s is used twice: by the node at %s and by another at %s"
                 self.write(

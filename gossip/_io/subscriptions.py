@@ -20,6 +20,7 @@ from gossip.errors import StateError, TimeoutExpired
 from gossip.events import (
     Event,
     EventsLost,
+    LoopLagged,
     MemberJoined,
     MemberRefuted,
     MembersSnapshot,
@@ -180,6 +181,8 @@ def _key(event: Event) -> Hashable:
     """What an event is about: of two that wait with one key, the newer takes the older's place."""
     if isinstance(event, NameConflict):
         return ("conflict", event.existing.name, event.address)
+    if isinstance(event, LoopLagged):
+        return "lagged"
     member = getattr(event, "member", None)
     name = None if member is None else member.name
     if isinstance(event, SuspicionConfirmed):

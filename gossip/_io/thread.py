@@ -8,6 +8,7 @@ a call of the user made the core's deadline come nearer.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import weakref
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ from gossip.keyring import Keyring
 if TYPE_CHECKING:
     from gossip._udp import EndpointStats
 
+_NEVER = (1 << 63) - 1
 _log = logging.getLogger("gossip")
 
 
@@ -37,7 +39,8 @@ class ThreadDriver(Driver):
         self.core.share()
         udp = self.sockets.udp.fileno()
         self._apart = Endpoint(udp, self.sockets.ipv6, self.core, apart=True)
-        self._worker = Worker(self._apart)
+        patience_ns = round(config.app_stall_timeout * 1e9)
+        self._worker = Worker(self._apart, patience_ns=patience_ns or _NEVER)
         self._stop: weakref.finalize[[Worker, threading.Thread], ThreadDriver] | None = None
         if aead.needs_gil and keyring.keys:
             text = "%s: packets are sealed by %s, which needs the GIL: the node is only as quick as"
@@ -46,8 +49,12 @@ class ThreadDriver(Driver):
     def _open_packets(self) -> None:
         self.loop.add_reader(self._worker.fileno(), self._on_news)
         thread = threading.Thread(
-            target=self._worker.run, name=f"gossip packets of {self.name}", daemon=True
+            target=_serve,
+            args=(self._worker, self.name, self._config.app_stall_timeout),
+            name=f"gossip packets of {self.name}",
+            daemon=True,
         )
+        self._worker.beat()
         thread.start()
         # Also when the driver is forgotten, and at the interpreter's exit.
         self._stop = weakref.finalize(self, _stop, self._worker, thread)
@@ -79,12 +86,32 @@ class ThreadDriver(Driver):
             "send_errors": errors,
         }
 
+    @property
+    def app_stalls(self) -> int:
+        return self._worker.stalls
+
+    def _pulse_seconds(self) -> float:
+        return min(bounds.PULSE_SECONDS, (self._config.app_stall_timeout or math.inf) / 4)
+
+    def _on_beat(self, late: float) -> None:
+        self._worker.beat()
+        super()._on_beat(late)
+
     def _on_news(self) -> None:
         self._worker.heard()
         self._finish(WAITING)
 
     def _wake_in_time(self) -> None:
         self._worker.hurry()
+
+
+def _serve(worker: Worker, name: str, patience: float) -> None:
+    """The thread. It needs no GIL while it serves; when it has fallen silent it can wait for it."""
+    while worker.run():
+        text = "%s: its event loop has not turned for %g s (app_stall_timeout): it stops answering"
+        _log.error(text, name, patience)
+        if worker.await_beat():
+            _log.warning("%s: its event loop turns again: it answers again", name)
 
 
 def _stop(worker: Worker, thread: threading.Thread) -> None:

@@ -99,5 +99,7 @@ def _line(event: gossip.Event) -> str:
             return f"message    {text_of(payload)} ({way} from {source or 'unknown'})"
         case gossip.StateReceived(payload, join):
             return f"state      {len(payload)} bytes{' with a join' if join else ''}"
+        case gossip.LoopLagged(seconds):
+            return f"lagged     the event loop was {seconds:.2f} s late"
         case gossip.PingCompleted(member, rtt):
             return f"pinged     {member.name} in {rtt * 1000:.1f} ms"

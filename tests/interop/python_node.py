@@ -177,6 +177,8 @@ def lines_of(event: gossip.Event) -> Iterator[tuple[str, dict[str, Any]]]:
             other = {"address": address.host, "port": address.port}
             rows = {"existing": describe(existing), "other": other}
             yield "conflict", {"name": existing.name, **rows}
+        case gossip.LoopLagged(seconds):
+            yield "lagged", {"seconds": seconds}
         case gossip.EventsLost(count):
             yield "lost", {"count": count}
         case _:

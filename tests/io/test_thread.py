@@ -10,13 +10,8 @@ import gc
 import logging
 import os
 import select
-import subprocess
-import sys
 import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -25,28 +20,8 @@ from gossip._core import Identities, Swim, decode_packet, encode_message
 from gossip._udp import Endpoint
 from gossip._worker import Worker
 
-from . import thread_node
 from .nodes import SECONDS_MAX, alive, next_of, node, stranger
-
-NODE = thread_node.__file__
-
-
-@contextmanager
-def process(how: str) -> Iterator[subprocess.Popen[str]]:
-    """A node in a process of its own, which is killed if it does not end."""
-    child = subprocess.Popen(
-        [sys.executable, NODE, how],
-        env={**os.environ, "PYTHONPATH": str(Path(gossip.__file__).parents[1])},
-        text=True,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    try:
-        with child:
-            yield child
-    finally:
-        child.kill()
+from .processes import process
 
 
 def ping(seq: int) -> bytes:
@@ -55,28 +30,29 @@ def ping(seq: int) -> bytes:
 
 def test_pings_are_answered_while_no_other_python_can_run() -> None:
     with process("stall") as child, stranger() as peer:
-        assert child.stdin is not None
-        assert child.stdout is not None
-        host, port = child.stdout.readline().split()
         peer.settimeout(SECONDS_MAX)
         for seq in range(100):
-            peer.sendto(ping(seq), (host, int(port)))
+            peer.sendto(ping(seq), child.address)
             ack = decode_packet(peer.recv(2000))["message"]
             assert (ack["type_name"], ack["body"]["SeqNo"]) == ("ackResp", seq)
         # Not a byte was read so far: the child held the GIL all the time.
-        child.stdin.write("x")
-        child.stdin.flush()
-        assert int(child.stdout.readline()) == 100
-        assert child.wait(SECONDS_MAX) == 0
+        child.go_on()
+        assert int(child.line()) == 100
+        child.go_on()
+        assert child.process.wait(SECONDS_MAX) == 0
 
 
-@pytest.mark.parametrize(("how", "code"), [("exit", 0), ("raise", 3), ("forget", 0)])
-def test_a_process_ends_whose_node_was_never_closed(how: str, code: int) -> None:
-    with process(how) as child:
-        out, errors = child.communicate(timeout=SECONDS_MAX)
-        assert (child.returncode, errors) == (code, "")
-        if how == "forget":
-            assert out.splitlines()[-1] == "[]", "the thread ended with the last reference"
+@pytest.mark.parametrize(
+    ("how", "code", "last"),
+    [("exit", 0, "stalled"), ("raise", 3, ""), ("forget", 0, "[]"), ("fork", 0, "4")],
+)
+def test_a_process_ends_whose_node_was_never_closed(how: str, code: int, last: str) -> None:
+    """Under a flood: its thread is at work. `forget`: that ends with the last reference."""
+    with process(how) as child, stranger() as peer:
+        for number in range(2000):
+            peer.sendto(alive(f"n{number}", "127.0.0.1", 9), child.address)
+        assert child.rest() == (last, "")
+        assert child.process.wait(SECONDS_MAX) == code
 
 
 def packet_threads() -> list[threading.Thread]:

@@ -37,6 +37,7 @@ LINES: list[tuple[gossip.Event, str]] = [
     ),
     (gossip.MessageReceived(b"\x00\xff", None, True), "message    '00 ff' (stream from unknown)"),
     (gossip.StateReceived(b"1234", True), "state      4 bytes with a join"),
+    (gossip.LoopLagged(1.234), "lagged     the event loop was 1.23 s late"),
     (gossip.PingCompleted(WEB, 0.0123, b""), "pinged     web-1 in 12.3 ms"),
 ]
 

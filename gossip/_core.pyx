@@ -62,6 +62,7 @@ include "core/serf_asking.pxi"      # the books of own queries
 include "core/serf_members.pxi"     # statuses: who is there, and who means to go
 include "core/serf_events.pxi"      # user events
 include "core/serf_queries.pxi"     # queries, their replies, and replies carried for others
+include "core/serf_state.pxi"       # the user state of a push/pull
 include "core/serf_leaving.pxi"     # leaving, and making others leave
 include "core/serf_upkeep.pxi"      # what time does: reaping, reconnecting, checking queues
 include "core/serf_dispatch.pxi"    # where memberlist calls the Serf layer

@@ -45,7 +45,9 @@ cdef enum:
     WORK_ROW = 6                     # a row or an entry looked at
     WORK_CHANGE = 200                # an entry that changes a row: claims, events, broadcasts
     WORK_ENTRY = 4                   # an entry written
+    WORK_MERGE = 20                  # a status time of Serf's merged
     WORK_PIECE = 2000                # a piece of a stream handed to the driver
+    SCANNED_PER_WORK = 16            # bytes of Serf's state looked through
     PLAIN_PER_WORK = 4               # bytes compressed
     INFLATED_PER_WORK = 8            # bytes decompressed
     STREAM_PIECE_BYTES = 16384
@@ -86,6 +88,7 @@ cdef enum:
     REPLIES_PER_SECOND = 1000        # acks and responses to the queries of others
     RELAYS_PER_SECOND = 500          # replies sent on, or given to others to send on
     STATE_EVENTS_MAX = 65536         # events merged from one push/pull
+    STATE_MOMENT_BYTES_MAX = 1 << 20    # of the events of one Lamport time in it
     FORCED_LEAVES_MAX = 64           # that wait for their broadcast at the same time
     BURST_PACKETS_MAX = 16           # packets to one destination in one gossip round
 

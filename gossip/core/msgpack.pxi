@@ -150,6 +150,15 @@ cdef inline bint msgpack_raw(cursor_t* c, slice_t* out) noexcept nogil:
     return msgpack_raw_wide(c, head, out)
 
 
+cdef inline bint msgpack_raw_whole(cursor_t* c, slice_t* out) noexcept nogil:
+    """The same where it will be pointed to for longer: an array of octets stands in no one piece.
+    """
+    cdef int head = slice_first(cursor_rest(c))
+    if (head & 0xF0) == 0x90 or head == 0xDC or head == 0xDD:
+        return False
+    return msgpack_raw(c, out)
+
+
 # -- passing over values
 
 cdef enum:

@@ -19,6 +19,7 @@ cdef struct sender_t:
     bint head_written
     bint join
     blob_t* tail                 # what follows the entries: user state, or a whole message
+    made_state_t state           # or this does, when a layer above makes it
     uint32_t tail_at
     buffer_t plain               # of one step
     buffer_t out                 # SENDER_ROOM, then the text
@@ -37,34 +38,53 @@ cdef sender_t* sender_new(blob_t* tail) noexcept nogil:
         return NULL
     memset(o, 0, sizeof(sender_t) - sizeof(lzw_t))
     o.head_written = True
+    o.state.done = True
     o.tail = tail
     return o
 
 
 cdef sender_t* push_pull_sender(swim_t* s, bint join) noexcept nogil:
     """For the whole table as it is, and the user state."""
-    cdef sender_t* o = sender_new(blob_retain(s.local_state))
+    cdef sender_t* o = sender_new(blob_retain(s.local_state) if s.delegate == NULL else NULL)
     if o != NULL:
         o.head_written = False
+        o.state.done = s.delegate == NULL
         o.join = join
-        o.entries = s.table.order_count
     return o
 
 
 cdef void sender_free(swim_t* s, sender_t* o) noexcept nogil:
     if o != NULL:
         blob_release(o.tail)
+        discard(s, &o.state.head)
+        discard(s, &o.state.body)
+        discard(s, &o.state.scratch)
         buffer_free(&o.plain)
         large_discard(&s.large, &o.out)
         free(o)
 
 
-cdef bint write_head(sender_t* o) noexcept nogil:
+cdef inline uint32_t tail_bytes(const sender_t* o) noexcept nogil:
+    return blob_slice(o.tail).len + <uint32_t>(o.state.head.len + o.state.body.len)
+
+
+cdef slice_t tail_piece(const sender_t* o) noexcept nogil:
+    """The next bytes behind the entries that stand in one piece; empty at the end."""
+    cdef uint32_t at = o.tail_at
+    if o.tail != NULL:
+        return slice_from(blob_slice(o.tail), at)
+    if at < o.state.head.len:
+        return slice_from(buffer_slice(&o.state.head), at)
+    return slice_from(buffer_slice(&o.state.body), at - <uint32_t>o.state.head.len)
+
+
+cdef bint write_head(swim_t* s, sender_t* o) noexcept nogil:
     cdef uint8_t[CLAIM_BYTES_MAX] bytes
     cdef writer_t writer = writer_of(bytes, CLAIM_BYTES_MAX)
     cdef push_pull_header_t header
+    o.entries = s.table.order_count
     header.nodes = o.entries
-    header.user_state_len = blob_slice(o.tail).len
+    header.user_state_len = tail_bytes(o)
     header.join = o.join
     encode_push_pull_header(&writer, &header)
     o.head_written = True
@@ -115,25 +135,26 @@ cdef inline int64_t packing_work(swim_t* s, const sender_t* o) noexcept nogil:
 
 cdef bint write_some(swim_t* s, sender_t* o) noexcept nogil:
     """The next bytes of the message into `plain`, as many as the work allows to compress."""
-    cdef slice_t tail = blob_slice(o.tail)
-    cdef uint32_t n
+    cdef slice_t piece
     buffer_clear(&o.plain)
-    if not o.head_written and not write_head(o):
+    if not o.state.done:
+        return s.delegate.make_state(s, &o.state)
+    if not o.head_written and not write_head(s, o):
         return False
     while o.entries and s.work > packing_work(s, o):
         if not write_entry(s, o):
             return False
     if o.entries == 0:
-        n = min(tail.len - o.tail_at, <uint32_t>STREAM_PIECE_BYTES)
-        if not buffer_append_slice(&o.plain, slice_head(slice_from(tail, o.tail_at), n)):
+        piece = slice_head(tail_piece(o), STREAM_PIECE_BYTES)
+        if not buffer_append_slice(&o.plain, piece):
             return False
-        o.tail_at += n
+        o.tail_at += piece.len
     s.work -= packing_work(s, o)
     return True
 
 
 cdef inline bint sender_done(const sender_t* o) noexcept nogil:
-    return o.head_written and o.entries == 0 and o.tail_at == blob_slice(o.tail).len
+    return o.head_written and o.entries == 0 and o.tail_at == tail_bytes(o)
 
 
 cdef bint sender_begin(swim_t* s, sender_t* o) noexcept nogil:
@@ -205,6 +226,7 @@ cdef struct receiver_t:
     uint32_t row
     bint join                    # said, or to be said
     bint ours_seen
+    void* reading                # the user state, by a layer above
 
 
 cdef void see_ours(swim_t* s, receiver_t* i, const versions_t* theirs) noexcept nogil:
@@ -287,6 +309,17 @@ cdef void merge_node(swim_t* s, const push_node_t* node) noexcept nogil:
         handle_suspect(s, &claim)
 
 
+cdef int merge_user_state(swim_t* s, receiver_t* i, stream_reader_t* reader) noexcept nogil:
+    """What stands behind the entries: for the layer above, or the user."""
+    cdef bint join = i.join or reader.header.join
+    if reader.user.len == 0:
+        return MERGE_OK
+    if s.delegate == NULL:
+        tell_bytes(s, EVENT_STATE, reader.user, reader.header.join)
+        return MERGE_OK
+    return MERGE_OK if s.delegate.merge_state(s, reader.user, join, &i.reading) else MERGE_MORE
+
+
 cdef int merge_some(swim_t* s, receiver_t* i, stream_reader_t* reader) noexcept nogil:
     """One slice of merging what a stream brought: all of it or, when versions do not fit, nothing.
     """
@@ -301,9 +334,7 @@ cdef int merge_some(swim_t* s, receiver_t* i, stream_reader_t* reader) noexcept 
     s.from_packet = False
     while s.work > 0:
         if stream_next_node(reader, &node) != 1:
-            if reader.user.len:
-                tell_bytes(s, EVENT_STATE, reader.user, reader.header.join)
-            return MERGE_OK
+            return merge_user_state(s, i, reader)
         queued = s.queues[QUEUE_MEMBERSHIP].next_id
         merge_node(s, &node)
         s.work -= WORK_ROW

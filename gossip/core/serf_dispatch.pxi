@@ -73,6 +73,9 @@ cdef bint serf_attach(swim_t* s, const serf_settings_t* settings) noexcept nogil
     serf.delegate.message = serf_message
     serf.delegate.done = serf_done
     serf.delegate.due = serf_due
+    serf.delegate.make_state = serf_make_state
+    serf.delegate.merge_state = serf_merge_state
+    serf.delegate.drop_state = serf_drop_state
     serf.delegate.free = serf_free
     serf.clock = 1
     serf.event_clock = 1

@@ -162,6 +162,8 @@ cdef void free_session(swim_t* s, session_t* session) noexcept nogil:
     large_discard(&s.large, &session.reader.kept)
     stream_reader_free(&session.reader)
     sender_free(s, session.sender)
+    if session.receiver.reading != NULL:
+        s.delegate.drop_state(s, session.receiver.reading)
     identity_release(s.identities, session.target)
     free(session)
 

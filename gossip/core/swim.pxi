@@ -139,6 +139,16 @@ cdef struct commands_t:
 
 cdef struct session_t          # sessions.pxi
 
+# The user state of a push/pull while a layer above makes it: the head and, behind it, the body.
+cdef struct made_state_t:
+    buffer_t head
+    buffer_t body
+    buffer_t scratch
+    uint32_t row               # the next one
+    uint32_t count             # in the body
+    uint32_t scratch_count
+    bint done
+
 # What a layer above is told and asked (Serf's stands in serf_dispatch.pxi). A bare memberlist has
 # none, and tests for that.
 cdef struct delegate_t:
@@ -152,6 +162,11 @@ cdef struct delegate_t:
     bint (*done)(swim_t* s, uint32_t request) noexcept nogil
     # A timer of a kind that is the layer's.
     void (*due)(swim_t* s, const timer_t* timer) noexcept nogil
+    # A step of making the user state; False without memory.
+    bint (*make_state)(swim_t* s, made_state_t* state) noexcept nogil
+    # A step of merging one; True when that is over. `reading` is the layer's own, NULL at first.
+    bint (*merge_state)(swim_t* s, slice_t state, bint join, void** reading) noexcept nogil
+    void (*drop_state)(swim_t* s, void* reading) noexcept nogil
     void (*free)(swim_t* s) noexcept nogil
 
 cdef struct swim_t:

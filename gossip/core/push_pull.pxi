@@ -56,9 +56,9 @@ cdef sender_t* push_pull_sender(swim_t* s, bint join) noexcept nogil:
 cdef void sender_free(swim_t* s, sender_t* o) noexcept nogil:
     if o != NULL:
         blob_release(o.tail)
-        discard(s, &o.state.head)
-        discard(s, &o.state.body)
-        discard(s, &o.state.scratch)
+        large_discard(&s.large, &o.state.head)
+        large_discard(&s.large, &o.state.body)
+        large_discard(&s.large, &o.state.scratch)
         buffer_free(&o.plain)
         large_discard(&s.large, &o.out)
         free(o)

@@ -326,7 +326,7 @@ cdef void merge_gone(swim_t* s, reading_t* r) noexcept nogil:
         return
     gone = &(<gone_t*>page_of(&r.names, r.names_at))[in_page(r.names_at)]
     r.names_at += 1
-    s.work -= WORK_SCAN
+    s.work -= WORK_ROW
     if not gone.merged:
         s.work -= WORK_MERGE
         serf_leave_intent(s, gone.name, 1, False)
@@ -341,7 +341,7 @@ cdef void merge_moment(swim_t* s, reading_t* r) noexcept nogil:
         r.stage = STATE_MERGED
         return
     r.left -= 1
-    s.work -= WORK_SCAN
+    s.work -= WORK_ROW
     if slice_first(rest) == 0xC0:
         cursor_take(&r.cursor, 1)
         return

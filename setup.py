@@ -1,8 +1,8 @@
 """The extension modules and nothing else; all other packaging facts stand in pyproject.toml.
 
 Switches of the environment: GOSSIP_COVERAGE=1 builds for gcov, with the lines of the .pyx and .pxi
-files; GOSSIP_SANITIZE=1 builds with the address and undefined-behaviour sanitizers. An -O in CFLAGS
-replaces ours.
+files; GOSSIP_SANITIZE=address builds with the address and undefined-behaviour sanitizers,
+GOSSIP_SANITIZE=thread with the thread sanitizer. An -O in CFLAGS replaces ours.
 """
 
 from __future__ import annotations
@@ -28,7 +28,11 @@ DIRECTIVES: dict[str, object] = {
     "autotestdict": False,
 }
 
-SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
+SANITIZERS = {
+    "address": ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"],
+    # What memcpy touches is seen only where it is a call.
+    "thread": ["-fsanitize=thread", "-fno-builtin"],
+}
 
 
 def enabled(name: str) -> bool:
@@ -36,24 +40,24 @@ def enabled(name: str) -> bool:
     return os.environ.get(name, "0") not in ("", "0")
 
 
+def sanitizers() -> list[str]:
+    """What turns the chosen sanitizers on; nothing when none is chosen."""
+    return SANITIZERS[os.environ["GOSSIP_SANITIZE"]] if enabled("GOSSIP_SANITIZE") else []
+
+
 def compile_arguments() -> list[str]:
     arguments = ["-fno-strict-aliasing", "-Wno-unused-function"]
     if enabled("GOSSIP_COVERAGE"):
         arguments += ["--coverage", "-O0"]
     elif enabled("GOSSIP_SANITIZE"):
-        arguments += [*SANITIZERS, "-fno-omit-frame-pointer", "-g", "-O1"]
+        arguments += [*sanitizers(), "-fno-omit-frame-pointer", "-g", "-O1"]
     elif "-O" not in os.environ.get("CFLAGS", ""):
         arguments += ["-O3"]
     return arguments
 
 
 def link_arguments() -> list[str]:
-    arguments: list[str] = []
-    if enabled("GOSSIP_COVERAGE"):
-        arguments += ["--coverage"]
-    if enabled("GOSSIP_SANITIZE"):
-        arguments += SANITIZERS
-    return arguments
+    return ["--coverage"] if enabled("GOSSIP_COVERAGE") else sanitizers()
 
 
 def extension(source: str) -> Extension:

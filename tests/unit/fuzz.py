@@ -3,8 +3,8 @@
 The seed decides every case; those for the whole node also build on the ones before. A fault ends
 the run and prints the command that repeats it; when the process itself is killed, as the sanitizers
 do, the last line of `--trace` tells the case within a hundred. Meant for the build of
-GOSSIP_SANITIZE=1: there each input is copied to memory of its exact size, or what lies behind it is
-forbidden. Nothing here is a test by itself.
+GOSSIP_SANITIZE=address: there each input is copied to memory of its exact size, or what lies behind
+it is forbidden. Nothing here is a test by itself.
 """
 
 from __future__ import annotations

@@ -41,6 +41,8 @@ SECONDS: Mapping[str, tuple[float, float]] = {
     "retry_join": (0, 86400),
     "loop_lag_bound": (0, 3600),
     "app_stall_timeout": (0, 86400),
+    "heal_interval": (0, 86400),
+    "heal_time": (0, 31_536_000),
 }
 COUNTS: Mapping[str, tuple[int, int]] = {
     "protocol_version": (1, 5),

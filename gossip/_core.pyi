@@ -227,8 +227,13 @@ class Swim:
         """Has every entry take a lock from now on: a thread of its own is to enter as well. Raises
         ValueError for a core that was handed `identities`: the lock would not guard them."""
 
-    def start(self, now: int) -> None:
-        """Enters its own row and starts the timers (protocol §16, §20)."""
+    def start(self, now: int, clock: int = 0) -> None:
+        """Enters its own row and starts the timers (protocol §16, §20).
+
+        `clock`: Unix seconds of the wall clock now; 0: there is none. The first incarnation is that
+        time since 2025, so that it is above all of a former run, and what is believed of
+        incarnations is bounded by it. A clock that is wrong, or goes back, keeps nobody out.
+        """
 
     def shutdown(self) -> None:
         """Takes nothing in any more; sends nothing (protocol §21)."""
@@ -262,7 +267,8 @@ class Swim:
         ("conflict", member, other address, other port, other metadata),
         ("message", payload, source address or None, port, reliable), ("state", payload, join),
         ("pinged", member, round trip ns, payload), ("done", request, error, value),
-        ("lost", count).
+        ("healed", all lost names, those that are back), ("pushed", the incarnation of ours that a
+        peer claims, our own, whether it was refused), ("lost", count).
         """
 
     def commands(self) -> list[tuple[Any, ...]]:

@@ -5,7 +5,7 @@ arguments. All of the packet path is C without the GIL; Python objects appear on
 """
 
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.stdint cimport INT64_MAX, UINT16_MAX, UINT32_MAX, UINT64_MAX
+from libc.stdint cimport INT64_MAX, INT64_MIN, UINT16_MAX, UINT32_MAX, UINT64_MAX
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memmove, memset, strlen
 
@@ -50,10 +50,12 @@ include "core/faces.pxi"            # thin Python faces of the layers above, for
 include "core/events.pxi"           # what the core tells its user
 include "core/swim.pxi"             # the state of one node, and the acts that all parts share
 include "core/admission.pxi"        # which claims may be looked at
+include "core/heal.pxi"             # failed members that are remembered, and who came back
 include "core/claims.pxi"           # alive, suspect, dead: asks merge, carries the verdict out
 include "core/gossip.pxi"           # piggybacking and the gossip round
 include "core/push_pull.pxi"        # the whole table, written and merged
 include "core/sessions.pxi"         # one request and one reply on a stream
+include "core/redial.pxi"           # lost members are called, slowly
 include "core/probe.pxi"            # failure detection, and the duties to the probes of others
 include "core/requests.pxi"         # what the user asks for
 include "core/dispatch.pxi"         # where packets and time come in

@@ -60,6 +60,8 @@ class Tuning(TypedDict, total=False):
     new_names_per_packet: int
     event_buffer: int
     report_pings: bool
+    heal_interval: float
+    heal_time: float
     aead: AeadChoice
     driver: DriverChoice
     loop_lag_bound: float
@@ -120,6 +122,11 @@ class Config:
       event_buffer: messages that wait for one slow consumer before the oldest is dropped.
       report_pings: publish `PingCompleted` for each answered probe.
 
+    Partition heal
+      heal_interval: after half to one and a half times this, a member that failed, or a seed that
+        is no member, is called again, so that a partition heals; 0: never.
+      heal_time: how long each of them is called after it was lost.
+
     Of this implementation
       aead: what seals and opens: "evp" calls the OpenSSL of the interpreter, or the system's,
         without the GIL; "cryptography" needs the GIL for each packet; "auto" takes the first that
@@ -177,6 +184,9 @@ class Config:
     new_names_per_packet: int = 64
     event_buffer: int = 4096
     report_pings: bool = False
+
+    heal_interval: float = 30.0
+    heal_time: float = 86400.0
 
     aead: AeadChoice = "auto"
     driver: DriverChoice = "asyncio"

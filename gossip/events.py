@@ -140,6 +140,19 @@ class PingCompleted:
     payload: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class PartitionHealed:
+    """Members that had failed are alive again: a partition has ended, or one of them was restarted.
+
+    lost: the names of all that had failed and were not given up (`heal_time`), sorted.
+    regained: those of them that are back, sorted; the others are still called.
+    Told at once when all are back, else when for ten probe intervals no further one came back.
+    """
+
+    lost: tuple[str, ...]
+    regained: tuple[str, ...]
+
+
 Event: TypeAlias = (
     MembersSnapshot
     | EventsLost
@@ -155,4 +168,5 @@ Event: TypeAlias = (
     | StateReceived
     | LoopLagged
     | PingCompleted
+    | PartitionHealed
 )

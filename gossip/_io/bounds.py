@@ -53,6 +53,9 @@ CONFLICT_INTERVAL_SECONDS: Final = 60.0
 
 CONFLICTS_REMEMBERED: Final = 1024
 
+NAMES_LOGGED: Final = 8
+"""Names in a log line about many members."""
+
 LOG_BURST: Final = 50
 """Log lines of one kind that may come at once, and how many a second after that."""
 

@@ -108,7 +108,7 @@ class Driver:
         """Listens, and lets the core live. Whatever it raises, `close` must follow."""
         forks.watch(self)
         await self._streams.listen(self.sockets.tcp)
-        self.core.start(time.monotonic_ns())
+        self.core.start(time.monotonic_ns(), int(time.time()))
         self._open_packets()
         self.pulse.start()
         self.pump()
@@ -318,6 +318,12 @@ class Driver:
                     self._admission.ask(member_of(row))
             case ("lost", count):
                 self.hub.lose(count)
+            case ("pushed", claimed, own, refused):
+                text = "a peer speaks of incarnation %d of this node, which is at %d: %s"
+                why = "refused" if refused else "a former run, a wrong clock, or made up"
+                self.reporter.write(
+                    logging.WARNING, "pushed", time.monotonic(), text, claimed, own, why
+                )
             case _:
                 self._publish(event_of(told))
 

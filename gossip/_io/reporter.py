@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
+from collections.abc import Sequence
 
 from gossip._io import bounds
 from gossip._io.rates import Bucket
@@ -17,6 +18,7 @@ from gossip.events import (
     MemberSuspected,
     MemberUpdated,
     NameConflict,
+    PartitionHealed,
 )
 
 
@@ -28,6 +30,13 @@ def printable(text: str) -> str:
         letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
         for letter in text
     )
+
+
+def listed(names: Sequence[str]) -> str:
+    """Some names and how many more there are."""
+    more = len(names) - bounds.NAMES_LOGGED
+    text = ", ".join(names[: bounds.NAMES_LOGGED]) or "none"
+    return text if more <= 0 else f"{text} and {more} more"
 
 
 class Reporter:
@@ -84,6 +93,11 @@ class Reporter:
             case LoopLagged(seconds):
                 text = "the event loop was %.2f s late"
                 self.write(logging.WARNING, "lagged", now, text, seconds)
+            case PartitionHealed(lost, regained):
+                missing = sorted(set(lost) - set(regained))
+                text = "a partition healed: %d of %d lost members are back: %s; still lost: %s"
+                back = len(regained), len(lost), listed(regained), listed(missing)
+                self.write(logging.WARNING, "healed", now, text, *back)
             case NameConflict(existing, address):
                 text = "the name %s is used twice: by the node at %s and by another at %s"
                 self.write(

@@ -28,6 +28,7 @@ from gossip.events import (
     MemberUpdated,
     MessageReceived,
     NameConflict,
+    PartitionHealed,
     PingCompleted,
     StateReceived,
     SuspicionConfirmed,
@@ -183,6 +184,8 @@ def _key(event: Event) -> Hashable:
         return ("conflict", event.existing.name, event.address)
     if isinstance(event, LoopLagged):
         return "lagged"
+    if isinstance(event, PartitionHealed):
+        return event
     member = getattr(event, "member", None)
     name = None if member is None else member.name
     if isinstance(event, SuspicionConfirmed):

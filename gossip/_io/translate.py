@@ -14,6 +14,7 @@ from gossip.events import (
     MemberUpdated,
     MessageReceived,
     NameConflict,
+    PartitionHealed,
     PingCompleted,
     StateReceived,
     SuspicionConfirmed,
@@ -74,4 +75,10 @@ def event_of(told: tuple[Any, ...]) -> Event:
             return StateReceived(payload, join)
         case ("pinged", row, rtt_ns, payload):
             return PingCompleted(member_of(row), rtt_ns / 1e9, payload)
+        case ("healed", lost, regained):
+            return PartitionHealed(_sorted_names(lost), _sorted_names(regained))
     raise AssertionError(f"the core told something unknown: {told[0]!r}")
+
+
+def _sorted_names(names: list[bytes]) -> tuple[str, ...]:
+    return tuple(sorted(decode_name(name) for name in names))

@@ -94,6 +94,9 @@ def _line(event: gossip.Event) -> str:
             return f"left       {member.name}"
         case gossip.NameConflict(existing, address):
             return f"conflict   {address} uses the name of {existing.name} at {existing.address}"
+        case gossip.PartitionHealed(lost, regained):
+            missing = ", ".join(sorted(set(lost) - set(regained))) or "none"
+            return f"healed     {', '.join(regained)}; still lost: {missing}"
         case gossip.MessageReceived(payload, source, reliable):
             way = "stream" if reliable else "packet"
             return f"message    {text_of(payload)} ({way} from {source or 'unknown'})"

@@ -54,10 +54,10 @@ cdef bint network_allowed(swim_t* s, slice_t ip) noexcept nogil:
     return not s.cidrs_set or cidrs_allow(s.cidrs, s.cidr_count, ip)
 
 
-cdef bint incarnation_jumps(uint32_t known, uint32_t claimed) noexcept nogil:
-    """Whether a claimed incarnation would bring its node close to where it cannot refute."""
-    return claimed > INCARNATION_CEILING and claimed > known and \
-        claimed - known > INCARNATION_STEP_MAX
+cdef inline bint incarnation_jumps(swim_t* s, uint32_t known, uint32_t claimed,
+                                   uint32_t ahead) noexcept nogil:
+    """Whether a claimed incarnation is not to be taken: further ahead of the clock than that."""
+    return claimed > known and claimed > coarse_clock(s) + ahead
 
 
 cdef int address_admissible(swim_t* s, const alive_t* alive) noexcept nogil:

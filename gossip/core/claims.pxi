@@ -51,17 +51,35 @@ cdef void refute(swim_t* s, uint32_t accused) noexcept nogil:
     """Answers a wrong claim about this node with a newer incarnation; protocol §19.4."""
     cdef member_t* row = row_at(s, s.self_row)
     cdef alive_t alive
-    if accused == UINT32_MAX or s.incarnation == UINT32_MAX:
-        drop(s, DROP_INCARNATION_JUMP)     # no number is left above it: wrapping would be worse
+    cdef uint32_t newer = max(accused, s.incarnation) + 1
+    cdef bint refused = newer <= accused or incarnation_jumps(s, 0, newer, INCARNATION_AHEAD_OWN)
+    if refused or (accused > s.incarnation
+                   and accused - s.incarnation > INCARNATION_STEP_NOTED):
+        tell_pushed(s, accused, refused)
+    if refused:
+        drop(s, DROP_INCARNATION_JUMP)     # the clock has to get there first
         return
-    s.incarnation += 1
-    if accused >= s.incarnation:
-        s.incarnation = accused + 1
+    s.incarnation = newer
     row.incarnation = s.incarnation
     awareness_apply(&s.awareness, 1)
     s.stats[STAT_REFUTATIONS] += 1
     own_alive(s, &alive)
     queue_alive(s, &alive, slice_of(<const uint8_t*>REFUTE_QUEUE_NAME, 7), 0)
+
+
+cdef void tell_pushed(swim_t* s, uint32_t claimed, bint refused) noexcept nogil:
+    """Somebody speaks of an incarnation of ours that no clock explains: told once a second."""
+    cdef event_t event
+    s.stats[STAT_INCARNATION_PUSHES] += 1
+    if s.stats[STAT_INCARNATION_PUSHES] > 1 and s.now_ns - s.pushed_told_ns < 1000000000:
+        return
+    s.pushed_told_ns = s.now_ns
+    memset(&event, 0, sizeof(event))
+    event.kind = EVENT_PUSHED
+    event.number = claimed
+    event.incarnation = s.incarnation
+    event.flag = refused
+    events_push(&s.events, &event, slice_nil())
 
 
 cdef void own_alive(swim_t* s, alive_t* alive) noexcept nogil:
@@ -150,6 +168,7 @@ cdef void accept_alive(swim_t* s, uint32_t index, const alive_t* alive,
         table_set_state(&s.table, index, STATE_ALIVE, s.now_ns)
     if before == STATE_DEAD or before == STATE_LEFT:
         tell(s, EVENT_JOINED, row, slice_nil(), 0, 0)
+        heal_regain(s, row)
         return
     if before == STATE_SUSPECT:
         tell(s, EVENT_REFUTED, row, slice_nil(), 0, 0)
@@ -179,10 +198,7 @@ cdef void handle_own_alive(swim_t* s, const alive_t* alive) noexcept nogil:
     if verdict == VERDICT_CONFLICT:
         report_conflict(s, row, alive)
     elif verdict == VERDICT_REFUTE:
-        if incarnation_jumps(s.incarnation, alive.incarnation):
-            drop(s, DROP_INCARNATION_JUMP)
-        else:
-            refute(s, alive.incarnation)
+        refute(s, alive.incarnation)
 
 
 cdef void handle_alive(swim_t* s, alive_t* alive) noexcept nogil:
@@ -199,8 +215,8 @@ cdef void handle_alive(swim_t* s, alive_t* alive) noexcept nogil:
     index = find_row(s, alive.node)
     row = row_at(s, index) if index != NONE else NULL
     reason = alive_admissible(s, alive, row != NULL)
-    if reason == DROP_NONE and incarnation_jumps(row.incarnation if row != NULL else 0,
-                                                 alive.incarnation):
+    if reason == DROP_NONE and incarnation_jumps(s, row.incarnation if row != NULL else 0,
+                                                 alive.incarnation, INCARNATION_AHEAD_ALIVE):
         reason = DROP_INCARNATION_JUMP
     if reason != DROP_NONE:
         drop(s, reason)
@@ -290,7 +306,8 @@ cdef int ask_about(swim_t* s, int kind, uint32_t index, const claim_t* claim) no
     q.has_suspicion = row.suspicion != NONE
     q.same_address = True
     q.graceful = slice_equal(claim.node, claim.from_)
-    if q.relation == RELATION_NEWER and incarnation_jumps(row.incarnation, claim.incarnation):
+    if not q.is_self and incarnation_jumps(s, row.incarnation, claim.incarnation,
+                                           INCARNATION_AHEAD_ACCUSED):
         drop(s, DROP_INCARNATION_JUMP)
         return VERDICT_IGNORE
     return judge(&q)
@@ -327,6 +344,7 @@ cdef void handle_suspect(swim_t* s, const claim_t* claim) noexcept nogil:
 cdef void handle_dead(swim_t* s, const claim_t* claim, uint32_t notify) noexcept nogil:
     """protocol §19.3; `notify` is the user's request that waits for the broadcast."""
     cdef uint32_t index = accused_row(s, claim)
+    hear_of_leave(s, claim)
     if index == NONE:
         return
     cdef int verdict = ask_about(s, CLAIM_DEAD, index, claim)
@@ -353,6 +371,7 @@ cdef void handle_dead(swim_t* s, const claim_t* claim, uint32_t notify) noexcept
         tell(s, EVENT_LEFT, row, slice_nil(), 0, 0)
     else:
         tell(s, EVENT_FAILED, row, by, confirmations, suspected_ns)
+        heal_lose(s, row)
     end_suspicion(s, row)
 
 

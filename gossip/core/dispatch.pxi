@@ -154,6 +154,11 @@ cdef void fire(swim_t* s, timer_t* timer) noexcept nogil:
         waiter_timeout(s, <uint32_t>timer.ref)
     elif timer.kind == TIMER_STREAM:
         session_timeout(s, <uint32_t>timer.ref)
+    elif timer.kind == TIMER_HEAL:
+        heal_tick(s)
+    elif timer.kind == TIMER_HEALED:
+        s.heal.quiet = -1
+        tell_healed(s)
     else:
         s.delegate.due(s, timer)
 

@@ -17,6 +17,8 @@ cdef enum EventKind:
     EVENT_PINGED
     EVENT_ASKED
     EVENT_DONE
+    EVENT_HEALED
+    EVENT_PUSHED
     EVENT_MEMBER_JOIN           # from here on: the Serf layer's
     EVENT_MEMBER_LEAVE
     EVENT_MEMBER_FAILED
@@ -37,15 +39,17 @@ cdef enum:
 cdef struct event_t:
     uint8_t kind
     uint8_t state            # of the member, at the time of the event; of Serf's: its status
-    uint8_t flag             # MESSAGE: reliable; STATE: join; DONE: failed; QUERY_DONE: early
-    uint32_t incarnation
-    uint32_t number          # DONE: request; FAILED: confirmations; of a query: its id or handle
+    uint8_t flag             # MESSAGE: reliable; STATE: join; DONE: failed; PUSHED: refused;
+                             # QUERY_DONE: early
+    uint32_t incarnation     # of the member; PUSHED: our own
+    uint32_t number          # DONE: request; FAILED: confirmations; PUSHED: the claimed one; of a
+                             # query: its id or handle
     int64_t since_ns
     int64_t value            # DONE, PINGED: round trip; FAILED: time under suspicion; in ns.
                              # Of Serf's members: the status time; of a query: its deadline
     identity_t* identity     # a reference of the event's own, or NULL
     addr_t peer              # MESSAGE: who sent it; CONFLICT: the other address
-    uint8_t* data            # owned: payload, accuser, metadata or error text
+    uint8_t* data            # owned: payload, accuser, metadata, error text or lost names
     uint32_t size
 
 cdef struct event_block_t:

@@ -69,6 +69,7 @@ cdef enum:
     ERROR_TEXT_BYTES_MAX = 320       # what is kept of a peer's error text
     PENDING_ACKS_MAX = 1024          # relays for others, and own pings by hand
     RELAY_UNKNOWN_PER_SECOND = 16    # indirect pings to targets that are not members
+    LOST_MAX = 1024                  # failed members that are remembered, to be called again
     EVENTS_MAX = 1 << 18
     EVENT_BYTES_MAX = 1 << 26        # payload bytes waiting for Python
     OUT_PACKETS_MAX = 512            # datagrams of one out batch
@@ -92,10 +93,19 @@ cdef enum:
     FORCED_LEAVES_MAX = 64           # that wait for their broadcast at the same time
     BURST_PACKETS_MAX = 16           # packets to one destination in one gossip round
 
-# An incarnation learnt from others may not exceed the known one by more than the step, once it is
-# over the ceiling: near 2^32 a node could no longer refute.
-cdef uint32_t INCARNATION_CEILING = 0x80000000
-cdef uint32_t INCARNATION_STEP_MAX = 1 << 20
+# Incarnations: a run starts at the seconds since the epoch below, as far as its clock is right, and
+# none may get close to 2^32, where a node could no longer refute. So each is held to the reader's
+# clock and so many seconds: what accuses others least, what this node would refute more, what
+# others say of themselves most. An accusation that anybody believes can then be refuted, and the
+# refutation is believed by all, if their clocks are 17 years apart or less. No start is above the
+# least of the three, so that a clock that is wrong in any way keeps nobody out.
+cdef enum:
+    INCARNATION_EPOCH = 1735689600   # 2025 began, in Unix seconds
+    INCARNATION_START_MAX = 1 << 30
+    INCARNATION_AHEAD_ACCUSED = 1 << 30
+    INCARNATION_AHEAD_OWN = 3 << 29
+    INCARNATION_STEP_NOTED = 1 << 20 # a claim about us so far ahead of us is told
+cdef uint32_t INCARNATION_AHEAD_ALIVE = 1 << 31
 
 # A Lamport time learnt from others is believed up to the ceiling; above it, it may be ahead of the
 # clock by the step only, and never the last one there is: a clock that wrapped would start anew.

@@ -10,6 +10,7 @@ cdef tuple _SETTINGS = (
     "gossip_verify_outgoing", "enable_compression", "udp_buffer_size",
     "dead_node_reclaim_time_ns", "skip_inbound_label_check", "max_members",
     "new_names_per_packet", "name_rule", "ask_accept_member", "report_pings",
+    "heal_interval_ns", "heal_time_ns",
 )
 assert len(_SETTINGS) * sizeof(int64_t) == sizeof(settings_t)
 
@@ -110,6 +111,8 @@ cdef void free_swim(swim_t* s) noexcept:
             if s.sessions[i] != NULL:
                 free_session(s, s.sessions[i])
         free(s.sessions)
+    heal_clear(s)
+    free(s.heal)
     while pop_command(s, &command):
         buffer_free(&command.bytes)
     free(s.commands.ring)

@@ -8,7 +8,7 @@ cdef void answer(swim_t* s, uint32_t request, const char* error) noexcept nogil:
 cdef bint start_node(swim_t* s) noexcept nogil:
     """The node takes its own row, and its timers begin; protocol §16, §20."""
     cdef alive_t alive
-    s.incarnation += 1
+    s.incarnation = min(coarse_clock(s), <uint32_t>INCARNATION_START_MAX - 1) + 1
     s.self_row = table_add(&s.table, identity_retain(s.identity), &s.rng, STATE_DEAD, s.now_ns)
     if s.self_row == NONE:
         return False
@@ -55,6 +55,7 @@ cdef void begin_leave(swim_t* s, uint32_t request) noexcept nogil:
         answer(s, request, b"already leaving")
         return
     s.leaving = True
+    heal_clear(s)
     memset(&claim, 0, sizeof(claim))
     claim.incarnation = s.incarnation
     claim.node = identity_name(s.identity)
@@ -79,8 +80,8 @@ cdef uint32_t ask_update(swim_t* s, slice_t meta) noexcept nogil:
     if s.leaving:
         answer(s, request, b"this node has left its pool")
         return request
-    if s.incarnation == UINT32_MAX:
-        answer(s, request, b"no incarnation is left; restart under another name")
+    if incarnation_jumps(s, 0, s.incarnation + 1, INCARNATION_AHEAD_OWN):
+        answer(s, request, b"peers have driven the incarnation to its limit; try again later")
         return request
     identity = identities_intern(s.identities, identity_name(s.identity),
                                  identity_addr(s.identity), s.identity.port, meta,

@@ -8,6 +8,7 @@ cdef enum SessionRole:
     SESSION_SERVE
     SESSION_PUSH_PULL
     SESSION_TCP_PING
+    SESSION_FIND               # a TCP ping for a lost member
     SESSION_USER_MESSAGE
 
 cdef enum SessionStage:
@@ -32,8 +33,8 @@ cdef struct session_t:
     session_t* next            # in that queue
     addr_t peer
     uint32_t request           # of the user, answered at the end; 0: none
-    uint32_t sequence          # TCP ping
-    identity_t* target         # TCP ping: a reference, for the probe may end first
+    uint32_t sequence          # TCP pings
+    identity_t* target         # TCP pings: a reference, for the probe may end first
     int32_t timer
     sender_t* sender           # what is written that is not small
     receiver_t receiver
@@ -236,7 +237,7 @@ cdef void write_request(swim_t* s, session_t* session) noexcept nogil:
     cdef ping_t ping
     if session.role == SESSION_PUSH_PULL:
         session.sender = push_pull_sender(s, session.receiver.join)
-    if session.role == SESSION_TCP_PING:
+    if session.role == SESSION_TCP_PING or session.role == SESSION_FIND:
         own_ping(s, session.sequence, identity_name(session.target), &ping)
         encode_ping(&writer, &ping)
         if not send_on_stream(s, session, writer_slice(&writer)):
@@ -266,13 +267,20 @@ cdef void read_reply(swim_t* s, session_t* session) noexcept nogil:
         end_session(s, session, text, remote_error(text, err.error))
     elif session.role == SESSION_PUSH_PULL and reader.type == MSG_PUSH_PULL:
         session.stage = STAGE_MERGE
-    elif (session.role == SESSION_TCP_PING and reader.type == MSG_ACK
+    elif (session.target != NULL and reader.type == MSG_ACK
             and decode_ack(reader.body, &ack) == DROP_NONE and ack.seq_no == session.sequence):
-        if s.probe.phase != PROBE_IDLE and s.probe.sequence == session.sequence:
-            s.probe.tcp_acked = True
-        end_session(s, session, NULL, 0)
+        acked(s, session)
     else:
         fail_session(s, session, b"the peer's reply is of an unexpected type")
+
+
+cdef void acked(swim_t* s, session_t* session) noexcept nogil:
+    if session.role == SESSION_FIND:
+        s.stats[STAT_HEAL_ANSWERS] += 1
+        heal_found(s, &session.peer, HEAL_ROUNDS, 0)
+    elif s.probe.phase != PROBE_IDLE and s.probe.sequence == session.sequence:
+        s.probe.tcp_acked = True
+    end_session(s, session, NULL, 0)
 
 
 cdef size_t remote_error(char* text, slice_t reason) noexcept nogil:
@@ -394,6 +402,8 @@ cdef void write_on(swim_t* s, session_t* session) noexcept nogil:
 
 cdef void merge_on(swim_t* s, session_t* session) noexcept nogil:
     cdef int verdict = merge_some(s, &session.receiver, &session.reader)
+    if verdict == MERGE_OK and session.request and s.heal.rounds == 0:
+        heal_found(s, &session.peer, HEAL_ROUNDS - 1, s.settings.probe_interval_ns)
     if verdict == MERGE_OK or (verdict == MERGE_INCOMPATIBLE and session.role == SESSION_SERVE):
         end_session(s, session, NULL, 0)
     elif verdict == MERGE_INCOMPATIBLE:

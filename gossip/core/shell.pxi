@@ -41,7 +41,8 @@ cdef class Swim:
         s.opened = opened_new()
         s.pack = <pack_t*>calloc(1, sizeof(pack_t))
         s.sessions = <session_t**>calloc(STREAMS_MAX, sizeof(session_t*))
-        if s.opened == NULL or s.pack == NULL or s.sessions == NULL:
+        s.heal = heal_new(seed_)
+        if s.opened == NULL or s.pack == NULL or s.sessions == NULL or s.heal == NULL:
             raise MemoryError()
         replay_init(&s.replay, rng_u64(&s.rng))
         table_init(&s.table, s.identities, rng_u64(&s.rng))
@@ -138,13 +139,14 @@ cdef class Swim:
 
     # --- life ---
 
-    def start(self, int64_t now):
+    def start(self, int64_t now, int64_t clock=0):
         cdef swim_t* s = self._hold()
         cdef bint before = s.started or s.self_row != NONE
         cdef bint done = False
         if not before:
             s.now_ns = now
             s.out = self.out
+            set_coarse_clock(s, clock)
             done = start_node(s)
         self._let_go()
         if before:

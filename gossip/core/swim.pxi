@@ -43,6 +43,11 @@ cdef enum:                           # what stats() counts, in the order of STAT
     STAT_STREAMS_FAILED
     STAT_STALLS
     STAT_SOURCE_MISMATCHES
+    STAT_INCARNATION_PUSHES
+    STAT_HEAL_CALLS
+    STAT_HEAL_ANSWERS
+    STAT_HEAL_REGAINED
+    STAT_HEALS
     STATS
 
 STAT_NAMES = (
@@ -50,7 +55,8 @@ STAT_NAMES = (
     "messages_received", "probes", "probes_failed", "probes_indirect", "probes_saved_by_tcp",
     "relays", "suspicions", "confirmations", "refutations", "conflicts", "gossips",
     "push_pulls_sent", "push_pulls_received", "push_pulls_refused", "streams_refused",
-    "streams_failed", "stalls", "source_mismatches",
+    "streams_failed", "stalls", "source_mismatches", "incarnation_pushes", "heal_calls",
+    "heal_answers", "heal_regained", "heals",
 )
 assert len(STAT_NAMES) == STATS
 
@@ -83,6 +89,8 @@ cdef struct settings_t:
     int64_t name_rule
     int64_t ask_accept_member
     int64_t report_pings
+    int64_t heal_interval_ns
+    int64_t heal_time_ns
 
 # Messages collected for one destination, before it is known how many packets they fill.
 cdef struct pack_t:
@@ -138,6 +146,7 @@ cdef struct commands_t:
     uint32_t capacity
 
 cdef struct session_t          # sessions.pxi
+cdef struct heal_t             # heal.pxi
 
 # The user state of a push/pull while a layer above makes it: the head and, behind it, the body.
 cdef struct made_state_t:
@@ -199,6 +208,8 @@ cdef struct swim_t:
     addr_t address
     identity_t* identity       # a reference
     uint32_t incarnation
+    int64_t clock_base_ns      # of the coarse clock: what its time is at nought of `now_ns`
+    int64_t pushed_told_ns
     uint32_t sequence
     uint32_t request
     bint started
@@ -209,6 +220,7 @@ cdef struct swim_t:
     bint push_pull_staggered
     int64_t relay_tokens_ns    # budget for targets that are no members, as time
     uint32_t leave_request     # unanswered; 0: none
+    heal_t* heal
     # What came in, for the handlers below.
     int64_t now_ns
     batch_t* out
@@ -279,6 +291,25 @@ cdef inline uint32_t next_request(swim_t* s) noexcept nogil:
     if s.request == 0:
         s.request = 1
     return s.request
+
+
+cdef inline uint32_t coarse_clock(swim_t* s) noexcept nogil:
+    """Seconds since INCARNATION_EPOCH, as the wall clock was at the start and has gone on evenly
+    since; 0 where none was given. A wall clock that is set while the node runs does not matter."""
+    cdef int64_t seconds = (s.clock_base_ns + s.now_ns) // 1000000000
+    if s.clock_base_ns == INT64_MIN or seconds < 0:
+        return 0
+    return <uint32_t>min(seconds, <int64_t>INCARNATION_START_MAX)
+
+
+cdef inline void set_coarse_clock(swim_t* s, int64_t unix_seconds) noexcept nogil:
+    """What the wall clock says now; 0 or less: there is none."""
+    cdef int64_t second = 1000000000
+    if unix_seconds > 0:
+        unix_seconds = min(unix_seconds - INCARNATION_EPOCH, <int64_t>INCARNATION_START_MAX)
+        s.clock_base_ns = unix_seconds * second - s.now_ns
+    else:
+        s.clock_base_ns = INT64_MIN
 
 
 cdef inline void drop(swim_t* s, int reason) noexcept nogil:

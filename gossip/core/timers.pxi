@@ -22,6 +22,8 @@ cdef enum TimerKind:
     TIMER_PRUNE
     TIMER_LEAVE
     TIMER_FORCED_LEAVE
+    TIMER_HEAL                  # a lost member may be called
+    TIMER_HEALED                # nobody came back for a while
     TIMER_KINDS
 
 cdef struct timer_t:

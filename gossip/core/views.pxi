@@ -2,13 +2,13 @@
 
 cdef tuple _EVENT_NAMES = (
     "joined", "updated", "suspected", "confirmed", "refuted", "failed", "left", "conflict",
-    "message", "state", "pinged", "asked", "done",
+    "message", "state", "pinged", "asked", "done", "healed", "pushed",
 )
 cdef tuple _COMMAND_NAMES = ("open", "write", "close")
 cdef tuple _TIMER_NAMES = (
     "probe_timeout", "probe_deadline", "probe_interval", "suspicion", "gossip", "push_pull",
     "reap", "relay", "request", "stream", "reconnect", "queue_check", "query", "prune", "leave",
-    "forced_leave",
+    "forced_leave", "heal", "healed",
 )
 
 
@@ -27,6 +27,20 @@ cdef tuple member_tuple(identity_t* identity, uint8_t state, uint32_t incarnatio
 
 cdef tuple row_tuple(member_t* row):
     return member_tuple(row.identity, row.state, row.incarnation, row.state_change_ns)
+
+
+cdef tuple names_of(slice_t data):
+    """The lost, and those of them that are back, from what `tell_healed` wrote."""
+    cdef cursor_t cursor = cursor_of(data)
+    cdef slice_t name
+    cdef uint8_t back, length
+    lost, regained = [], []
+    while cursor_u8(&cursor, &back) and cursor_u8(&cursor, &length) \
+            and cursor_slice(&cursor, length, &name):
+        lost.append(bytes_of(name))
+        if back:
+            regained.append(bytes_of(name))
+    return (lost, regained)
 
 
 cdef tuple event_tuple(event_t* event):
@@ -53,6 +67,10 @@ cdef tuple event_tuple(event_t* event):
         return (name, data, bool(event.flag))
     if event.kind == EVENT_PINGED:
         return (name, member, event.value, data)
+    if event.kind == EVENT_HEALED:
+        return (name, *names_of(slice_of(event.data, event.size)))
+    if event.kind == EVENT_PUSHED:
+        return (name, event.number, event.incarnation, bool(event.flag))
     if event.kind == EVENT_DONE:
         return (name, event.number, data.decode("utf-8", "replace") if event.flag else None,
                 event.value)

@@ -179,6 +179,8 @@ def lines_of(event: gossip.Event) -> Iterator[tuple[str, dict[str, Any]]]:
             yield "conflict", {"name": existing.name, **rows}
         case gossip.LoopLagged(seconds):
             yield "lagged", {"seconds": seconds}
+        case gossip.PartitionHealed(lost, regained):
+            yield "healed", {"lost": lost, "regained": regained}
         case gossip.EventsLost(count):
             yield "lost", {"count": count}
         case _:

@@ -38,7 +38,15 @@ PROFILES: dict[str, tuple[int, int, int]] = {
     "delegate_protocol_max": (0, 0, 0),
     "delegate_protocol_version": (0, 0, 0),
 }
-OURS = {"max_members", "new_names_per_packet", "name_rule", "ask_accept_member", "report_pings"}
+OURS = {
+    "heal_interval_ns",
+    "heal_time_ns",
+    "max_members",
+    "new_names_per_packet",
+    "name_rule",
+    "ask_accept_member",
+    "report_pings",
+}
 
 
 @pytest.mark.parametrize("index", [0, 1, 2], ids=["lan", "wan", "local"])

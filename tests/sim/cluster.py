@@ -28,6 +28,7 @@ class Node:
         self.up = False
         self.frozen = False
         self.lives = 0
+        self.clock_error = 0
         self.events: list[tuple[int, Row]] = []
         self._held: list[tuple[bytes, bytes, int]] = []
         self._late: list[Callable[[], None]] = []
@@ -48,8 +49,13 @@ class Node:
         self.watch = Watch(self.name, cluster.settings, cluster.published)
         self.up, self.frozen = True, False
         self._armed: int | None = None
-        self.swim.start(cluster.network.now)
+        self.swim.start(cluster.network.now, self.clock())
         self._pump()
+
+    def clock(self) -> int:
+        """Its wall clock in Unix seconds; 0 where the cluster has none."""
+        seconds = self.cluster.network.now // SECOND
+        return self.cluster.wall + seconds + self.clock_error if self.cluster.wall else 0
 
     def kill(self) -> None:
         """No word to anyone."""
@@ -213,11 +219,13 @@ class Cluster:
         keys: Iterable[bytes] = (),
         label: bytes = b"",
         ipv6: bool = False,
+        wall: int = 0,
         **changes: int,
     ) -> None:
         self.network = Network(seed, faults or Faults())
         self.settings = lan(**changes)
         self.keys, self.label = tuple(keys), label
+        self.wall = wall
         self.network_prefix = bytes.fromhex("fd00") + bytes(12) if ipv6 else bytes((10, 0))
         self.published = Published()
         self.nodes = [Node(self, number) for number in range(size)]

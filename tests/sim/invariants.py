@@ -18,6 +18,9 @@ CRC_BYTES = 5
 Row = tuple[Any, ...]
 NAME, IP, PORT, META, VSN, STATE, INCARNATION, SINCE = range(8)
 
+# Refutations that one step may hold; their packets may show each of their incarnations.
+REFUTED_AT_ONCE = 100
+
 GONE = (wire.STATE_DEAD, wire.STATE_LEFT)
 HERE = (wire.STATE_ALIVE, wire.STATE_SUSPECT)
 
@@ -34,7 +37,8 @@ class Published:
         packets of each."""
         name, incarnation = row[NAME], row[INCARNATION]
         self.incarnations[name] = max(self.incarnations[name], incarnation)
-        for said in range(min(before + 1, incarnation), incarnation + 1):
+        lowest = max(before + 1, incarnation - REFUTED_AT_ONCE)
+        for said in range(min(lowest, incarnation), incarnation + 1):
             self.metas[name, said].add(row[META])
 
 
@@ -53,7 +57,8 @@ class Watch:
         """Check one step of the node; raises AssertionError that names the rule broken."""
         rows = {row[NAME]: row for row in swim.members()}
         own = self.rows.get(self.name)
-        self.published.note(rows[self.name], before=own[INCARNATION] if own else 0)
+        before = (own or rows[self.name])[INCARNATION]
+        self.published.note(rows[self.name], before)
         assert len(rows) == swim.member_count, "the count is the number of rows"
         limit = self.settings["awareness_max_multiplier"]
         assert 0 <= swim.health_score < limit, "the health score stays within its bounds"

@@ -38,6 +38,8 @@ LAN: dict[str, int] = {
     "name_rule": 0,
     "ask_accept_member": 0,
     "report_pings": 0,
+    "heal_interval_ns": 30 * SECOND,
+    "heal_time_ns": 86_400 * SECOND,
 }
 
 

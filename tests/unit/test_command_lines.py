@@ -38,6 +38,10 @@ LINES: list[tuple[gossip.Event, str]] = [
     (gossip.MessageReceived(b"\x00\xff", None, True), "message    '00 ff' (stream from unknown)"),
     (gossip.StateReceived(b"1234", True), "state      4 bytes with a join"),
     (gossip.LoopLagged(1.234), "lagged     the event loop was 1.23 s late"),
+    (
+        gossip.PartitionHealed(("web-1", "web-2"), ("web-1",)),
+        "healed     web-1; still lost: web-2",
+    ),
     (gossip.PingCompleted(WEB, 0.0123, b""), "pinged     web-1 in 12.3 ms"),
 ]
 

@@ -330,7 +330,7 @@ def test_a_push_pull_of_the_clock_is_no_join() -> None:
 
 
 def test_only_the_living_are_chosen() -> None:
-    solo = Solo.start(disable_tcp_pings=1)
+    solo = Solo.start(disable_tcp_pings=1, heal_interval_ns=0)
     alive = solo.member("alive")
     solo.members(3)
     for number in range(3):

@@ -62,6 +62,11 @@ cdef struct queue_t:
     broadcast_t* finished       # oldest first
     broadcast_t* finished_last
 
+# Items taken and not yet put back.
+cdef struct aside_t:
+    broadcast_t* first
+    broadcast_t* last
+
 # Copies a payload into the packet. It must not touch the queue.
 ctypedef void (*take_fn)(void* ctx, slice_t payload) noexcept nogil
 
@@ -377,9 +382,24 @@ cdef bint queue_add(
     return True
 
 
-cdef void queue_return(queue_t* self, broadcast_t* item) noexcept nogil:
+cdef inline void aside_init(aside_t* aside) noexcept nogil:
+    aside.first = NULL
+    aside.last = NULL
+
+
+cdef inline void aside_put(aside_t* aside, broadcast_t* item) noexcept nogil:
+    item.older = NULL
+    if aside.first == NULL:
+        aside.first = item
+    else:
+        aside.last.older = item
+    aside.last = item
+
+
+cdef void queue_return(queue_t* self, aside_t* aside) noexcept nogil:
     """Put the items that were set aside back, each one tier up."""
-    cdef broadcast_t* rest = item
+    cdef broadcast_t* rest = aside.first
+    cdef broadcast_t* item
     while rest != NULL:
         item = rest
         rest = item.older
@@ -387,20 +407,23 @@ cdef void queue_return(queue_t* self, broadcast_t* item) noexcept nogil:
             # No memory. Its old tier is there still, but even its page may be in use by now.
             if not queue_put(self, item, item.transmits):
                 queue_finish(self, item)
+    aside_init(aside)
 
 
-cdef uint32_t queue_take(
+cdef uint32_t queue_take_on(
     queue_t* self, uint32_t overhead, uint32_t limit, uint32_t transmit_limit,
-    take_fn take, void* ctx,
+    take_fn take, void* ctx, aside_t* aside,
 ) noexcept nogil:
-    """Fill `limit` bytes: each item costs its length and `overhead`. Bytes used."""
+    """Fill `limit` bytes: each item costs its length and `overhead`. Bytes used.
+
+    What was taken and is to be sent again is set aside, so that the next packet to the same
+    destination takes something else. Until queue_return nothing may be added or pruned.
+    """
     cdef uint32_t used = 0
     cdef uint32_t transmits, last
     cdef int32_t length
     cdef tier_t* tier
     cdef broadcast_t* item
-    cdef broadcast_t* aside = NULL          # kept out of the tiers: no item is taken twice
-    cdef broadcast_t** aside_end = &aside
     if self.count == 0:
         return 0
     queue_tighten(self)
@@ -421,11 +444,27 @@ cdef uint32_t queue_take(
         if transmits + 1 >= transmit_limit:
             queue_finish(self, item)
         else:
-            aside_end[0] = item
-            aside_end = &item.older
-    aside_end[0] = NULL
-    queue_return(self, aside)
+            aside_put(aside, item)
     return used
+
+
+cdef inline uint32_t queue_take(
+    queue_t* self, uint32_t overhead, uint32_t limit, uint32_t transmit_limit,
+    take_fn take, void* ctx,
+) noexcept nogil:
+    """The same for one packet alone."""
+    cdef aside_t aside
+    cdef uint32_t used
+    aside_init(&aside)
+    used = queue_take_on(self, overhead, limit, transmit_limit, take, ctx, &aside)
+    queue_return(self, &aside)
+    return used
+
+
+cdef inline bint queue_has_unsent(const queue_t* self) noexcept nogil:
+    """Whether some item was never taken."""
+    return (self.count > 0 and self.tier_capacity > 0 and self.tiers[0] != NULL
+            and self.tiers[0].count > 0)
 
 
 cdef void queue_prune(queue_t* self, uint32_t k) noexcept nogil:

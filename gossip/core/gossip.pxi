@@ -43,28 +43,68 @@ cdef bint anything_queued(swim_t* s) noexcept nogil:
     return False
 
 
+cdef bint layer_queued(swim_t* s) noexcept nogil:
+    """Whether the layer above has something to spread; a bare memberlist has none."""
+    cdef int i
+    if s.delegate == NULL:
+        return False
+    for i in range(QUEUE_INTENTS, QUEUES):
+        if s.queues[i].count:
+            return True
+    return False
+
+
+cdef bint layer_unsent(swim_t* s) noexcept nogil:
+    """Whether some of that was never sent."""
+    cdef int i
+    if s.delegate == NULL:
+        return False
+    for i in range(QUEUE_INTENTS, QUEUES):
+        if queue_has_unsent(&s.queues[i]):
+            return True
+    return False
+
+
 cdef inline uint32_t user_transmit_limit(swim_t* s, int queue) noexcept nogil:
-    """How often an item of a user queue is sent: Serf counts its members, of any status."""
+    """How often an item of a user queue is sent. Serf counts its members, of any status; in a
+    small pool each of them is told directly, for there the random few would miss some."""
+    cdef int64_t members
     if queue == QUEUE_USER:
         return transmit_limit(s)
-    return <uint32_t>retransmit_limit(s.settings.retransmit_mult, s.delegate.members)
+    members = s.delegate.members
+    return <uint32_t>max(retransmit_limit(s.settings.retransmit_mult, members),
+                         min(members - 1, <int64_t>TOLD_DIRECTLY_MAX))
 
 
-cdef void collect(swim_t* s, int64_t available) noexcept nogil:
-    """Adds to the pack what fits: membership first, then the user's queues in their order."""
-    cdef uint32_t limit = transmit_limit(s)
+cdef void collect_on(swim_t* s, int64_t available, aside_t* aside) noexcept nogil:
+    """Adds to the pack what fits: membership first, then the user's queues in their order. What
+    was set aside, a list a queue, is not taken."""
     cdef int64_t left = available
     cdef int i
     if left <= 0:
         return
-    left -= queue_take(&s.queues[QUEUE_MEMBERSHIP], COMPOUND_PART_BYTES, <uint32_t>left, limit,
-                       pack_own, s.pack)
+    left -= queue_take_on(&s.queues[QUEUE_MEMBERSHIP], COMPOUND_PART_BYTES, <uint32_t>left,
+                          transmit_limit(s), pack_own, s.pack, &aside[QUEUE_MEMBERSHIP])
     for i in range(QUEUE_USER, QUEUES):
         if left > USER_PART_BYTES and s.queues[i].count:
-            limit = user_transmit_limit(s, i)
-            left -= queue_take(&s.queues[i], USER_PART_BYTES, <uint32_t>left, limit,
-                               pack_user, s.pack)
+            left -= queue_take_on(&s.queues[i], USER_PART_BYTES, <uint32_t>left,
+                                  user_transmit_limit(s, i), pack_user, s.pack, &aside[i])
+
+
+cdef void collected(swim_t* s, aside_t* aside) noexcept nogil:
+    """Ends what collect_on began: the items may be taken again, and those are told of who wait."""
+    cdef int i
+    for i in range(QUEUES):
+        queue_return(&s.queues[i], &aside[i])
     drain_finished(s)
+
+
+cdef void collect(swim_t* s, int64_t available) noexcept nogil:
+    """The same for one packet alone."""
+    cdef aside_t[QUEUES] aside
+    memset(aside, 0, sizeof(aside))
+    collect_on(s, available, aside)
+    collected(s, aside)
 
 
 cdef void send_pack(swim_t* s, const addr_t* to, uint32_t first, uint32_t count, uint32_t offset,
@@ -139,22 +179,70 @@ cdef bint wants_gossip(void* context, const member_t* row, uint32_t index) noexc
     return is_up(row)
 
 
+cdef bint wants_turn(void* context, const member_t* row, uint32_t index) noexcept nogil:
+    """The same for those whose turn it is: who was told lately waits until the others were."""
+    cdef swim_t* s = <swim_t*>context
+    cdef uint32_t window = min(rows_in(s, STATE_ALIVE) + rows_in(s, STATE_SUSPECT),
+                               user_transmit_limit(s, QUEUE_EVENTS) + 1)
+    cdef uint32_t round_ = <uint32_t>s.settings.gossip_nodes + 1      # with this node, and after
+    return (wants_gossip(context, row, index)
+            and (row.told == 0 or s.gossip_turn - row.told + round_ >= window))
+
+
+cdef uint32_t gossip_targets(swim_t* s, uint32_t* chosen) noexcept nogil:
+    """Random members for one round. While Serf's messages wait it is distinct ones over several
+    rounds: each message then reaches as many members as it is sent times."""
+    cdef uint32_t wanted = <uint32_t>min(s.settings.gossip_nodes, <int64_t>INDIRECT_CHECKS_MAX)
+    cdef uint32_t[INDIRECT_CHECKS_MAX] others
+    cdef uint32_t count = 0, found, i
+    if layer_queued(s):
+        count = table_random(&s.table, &s.rng, wanted, wants_turn, s, chosen)
+    if count == wanted:
+        return count
+    found = table_random(&s.table, &s.rng, wanted, wants_gossip, s, others)
+    for i in range(found):
+        if count < wanted and not is_among(chosen, count, others[i]):
+            chosen[count] = others[i]
+            count += 1
+    return count
+
+
+cdef bint gossip_to(swim_t* s, member_t* row, bint* burst) noexcept nogil:
+    """One destination of a round: a packet or, in a burst, as many as all that is queued fills, up
+    to a bound. It is a burst when the first packet of the round leaves messages of Serf's behind
+    that were never sent."""
+    cdef aside_t[QUEUES] aside
+    cdef uint32_t packets = 0
+    cdef addr_t to
+    identity_addr_t(row.identity, &to)
+    memset(aside, 0, sizeof(aside))
+    while packets < BURST_PACKETS_MAX:
+        pack_clear(s.pack)
+        collect_on(s, gossip_room(s), aside)
+        if s.pack.count == 0:
+            break
+        flush_pack(s, &to, protocol_max(row) >= PROTOCOL_CRC)
+        packets += 1
+        burst[0] = burst[0] or layer_unsent(s)
+        if not burst[0]:
+            break
+    collected(s, aside)
+    if packets == 0:
+        return False
+    s.stats[STAT_GOSSIPS] += 1
+    s.gossip_turn += 1
+    row.told = s.gossip_turn
+    return True
+
+
 cdef void gossip_round(swim_t* s) noexcept nogil:
     """Sends what is queued to a few random members; each destination takes one transmission."""
     cdef uint32_t[INDIRECT_CHECKS_MAX] chosen
     cdef uint32_t count, i
-    cdef member_t* row
-    cdef addr_t to
+    cdef bint burst = False
     if not anything_queued(s):
         return
-    count = <uint32_t>min(s.settings.gossip_nodes, <int64_t>INDIRECT_CHECKS_MAX)
-    count = table_random(&s.table, &s.rng, count, wants_gossip, s, chosen)
+    count = gossip_targets(s, chosen)
     for i in range(count):
-        row = row_at(s, chosen[i])
-        identity_addr_t(row.identity, &to)
-        pack_clear(s.pack)
-        collect(s, gossip_room(s))
-        if s.pack.count == 0:
+        if not gossip_to(s, row_at(s, chosen[i]), &burst):
             return
-        s.stats[STAT_GOSSIPS] += 1
-        flush_pack(s, &to, protocol_max(row) >= PROTOCOL_CRC)

@@ -218,6 +218,7 @@ cdef struct swim_t:
     probe_t probe
     waiter_t[PENDING_ACKS_MAX] waiters
     bint push_pull_staggered
+    uint32_t gossip_turn       # destinations of gossip rounds so far
     int64_t relay_tokens_ns    # budget for targets that are no members, as time
     uint32_t leave_request     # unanswered; 0: none
     heal_t* heal

@@ -20,6 +20,7 @@ cdef struct member_t:
     uint32_t suspicion          # index in the suspicions, or NONE
     uint32_t order              # place in the order, or NONE; of a free row: the next free one
     uint32_t number             # of the row
+    uint32_t told               # the turn in which it was last gossiped to
     uint8_t state               # State
     uint8_t flags
 
@@ -150,6 +151,7 @@ cdef uint32_t table_add(
     member.suspicion = NONE
     member.order = NONE
     member.number = row
+    member.told = 0
     member.state = state
     member.flags = 0
     self.counts[state] += 1

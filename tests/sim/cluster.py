@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from gossip._core import Swim
+from gossip._core import Serf, Swim
 
 from . import wire
 from .invariants import INCARNATION, META, NAME, STATE, Published, Row, Watch
 from .network import Address, Faults, Network
-from .settings import MILLISECOND, SECOND, lan
+from .settings import MILLISECOND, SECOND, SERF_VERSIONS, lan
 
 
 class Node:
@@ -43,6 +43,7 @@ class Node:
             cluster.settings, name=self.name, address=self.address[0], port=self.address[1],
             meta=self.meta, label=cluster.label, seed=seed,
         )  # fmt: skip
+        self.serf_layer = Serf(self.swim, cluster.serf) if cluster.serf is not None else None
         if cluster.keys:
             nonces = cluster.network.random.randbytes
             self.swim.set_keys([AESGCM(key) for key in cluster.keys], nonces)
@@ -84,6 +85,11 @@ class Node:
         for step in (*steps, *late):
             step()
             self._pump()
+
+    @property
+    def serf(self) -> Serf:
+        assert self.serf_layer is not None, "this cluster has no Serf layer"
+        return self.serf_layer
 
     # What a user of the core calls.
 
@@ -220,10 +226,12 @@ class Cluster:
         label: bytes = b"",
         ipv6: bool = False,
         wall: int = 0,
+        serf: Mapping[str, int] | None = None,
         **changes: int,
     ) -> None:
         self.network = Network(seed, faults or Faults())
-        self.settings = lan(**changes)
+        self.settings = lan(**(changes if serf is None else SERF_VERSIONS | changes))
+        self.serf = serf
         self.keys, self.label = tuple(keys), label
         self.wall = wall
         self.network_prefix = bytes.fromhex("fd00") + bytes(12) if ipv6 else bytes((10, 0))

@@ -370,8 +370,8 @@ cdef void handle_dead(swim_t* s, const claim_t* claim, uint32_t notify) noexcept
     if verdict == VERDICT_LEAVE:
         tell(s, EVENT_LEFT, row, slice_nil(), 0, 0)
     else:
-        tell(s, EVENT_FAILED, row, by, confirmations, suspected_ns)
         heal_lose(s, row)
+        tell(s, EVENT_FAILED, row, by, confirmations, suspected_ns)
     end_suspicion(s, row)
 
 

@@ -38,7 +38,6 @@ cdef enum:                           # what Serf.stats() counts, in the order of
     SERF_REPLIES_SEEN
     SERF_REFUTATIONS
     SERF_FLAPS
-    SERF_RECONNECTS
     SERF_REAPED
     SERF_PRUNED
     SERF_STATES_MERGED
@@ -47,8 +46,8 @@ cdef enum:                           # what Serf.stats() counts, in the order of
 SERF_STAT_NAMES = (
     "intents", "user_events", "user_events_old", "user_events_seen", "user_events_not_kept",
     "queries", "queries_old", "queries_seen", "queries_filtered", "acks_sent", "responses_sent",
-    "relays_sent", "relayed", "replies", "replies_seen", "refutations", "flaps", "reconnects",
-    "reaped", "pruned", "states_merged",
+    "relays_sent", "relayed", "replies", "replies_seen", "refutations", "flaps", "reaped",
+    "pruned", "states_merged",
 )
 assert len(SERF_STAT_NAMES) == SERF_STATS
 

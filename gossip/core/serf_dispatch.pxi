@@ -32,8 +32,6 @@ cdef bint serf_message(swim_t* s, slice_t payload) noexcept nogil:
 cdef void serf_due(swim_t* s, const timer_t* timer) noexcept nogil:
     if timer.kind == TIMER_REAP:
         serf_reap(s, timer.ref)
-    elif timer.kind == TIMER_RECONNECT:
-        serf_reconnect(s)
     elif timer.kind == TIMER_QUEUE_CHECK:
         serf_check_queues(s)
     elif timer.kind == TIMER_QUERY:
@@ -86,6 +84,8 @@ cdef bint serf_attach(swim_t* s, const serf_settings_t* settings) noexcept nogil
     map_init(&serf.asked)
     serf_table_init(&serf.table, s.identities, rng_u64(&s.rng))
     s.delegate = &serf.delegate
+    s.settings.heal_interval_ns = settings.reconnect_interval_ns
+    s.settings.heal_time_ns = INT64_MAX         # until the member is reaped
     if dedup_init(&serf.events, <uint32_t>settings.event_buffer) and dedup_init(
             &serf.queries, <uint32_t>settings.query_buffer):
         return True

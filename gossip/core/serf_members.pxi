@@ -64,6 +64,7 @@ cdef void serf_left(swim_t* s, const member_t* row) noexcept nogil:
         return
     if member.status == STATUS_LEAVING:
         serf_set_status(&serf.table, member, STATUS_LEFT)
+        heal_forget(s, identity_name(row.identity))
     else:
         serf_set_status(&serf.table, member, STATUS_FAILED)
     member.left_ns = s.now_ns
@@ -84,6 +85,7 @@ cdef void serf_erase(swim_t* s, serf_member_t* member) noexcept nogil:
     """Forget a member, and say so. Memberlist may know it still."""
     cdef serf_t* serf = serf_of(s)
     serf_tell_member(s, EVENT_MEMBER_REAP, member)
+    heal_forget(s, identity_name(member.identity))
     if serf_is_present(member):
         serf_gone(s, member)
     serf_remove(&serf.table, member)
@@ -144,6 +146,7 @@ cdef bint serf_leave_intent(swim_t* s, slice_t name, uint64_t ltime, bint prune)
         serf_set_status(&serf.table, member, STATUS_LEAVING)
     elif member.status == STATUS_FAILED:
         serf_set_status(&serf.table, member, STATUS_LEFT)
+        heal_forget(s, name)
         serf_tell_member(s, EVENT_MEMBER_LEAVE, member)
     if prune:
         serf_prune(s, member)

@@ -1,4 +1,5 @@
-# serf_upkeep.pxi: what time does to a Serf node: reaping, reconnecting, checking queues (Serf §9).
+# serf_upkeep.pxi: what time does to a Serf node: reaping, checking queues (Serf §9). Those that
+# failed are called by redial.pxi, as without Serf.
 
 cdef enum:
     REAP_ROWS = 500                 # rows and intents looked at in one go
@@ -14,7 +15,6 @@ cdef void serf_arm_every(swim_t* s, uint8_t kind, int64_t interval_ns) noexcept 
 cdef void serf_start(swim_t* s) noexcept nogil:
     cdef serf_settings_t* settings = &serf_of(s).settings
     serf_arm_every(s, TIMER_REAP, settings.reap_interval_ns)
-    serf_arm_every(s, TIMER_RECONNECT, settings.reconnect_interval_ns)
     serf_arm_every(s, TIMER_QUEUE_CHECK, settings.queue_check_interval_ns)
 
 
@@ -62,25 +62,6 @@ cdef void serf_reap(swim_t* s, uint64_t ref) noexcept nogil:
     else:
         timers_arm(&s.timers, TIMER_REAP, <uint64_t>left << REAP_LIST_BITS | at,
                    s.now_ns + REAP_PAUSE_NS)
-
-
-# -- reconnecting
-
-cdef void serf_reconnect(swim_t* s) noexcept nogil:
-    """Now and then, the more of the pool has failed the oftener, one that failed is called."""
-    cdef serf_t* serf = serf_of(s)
-    cdef serf_table_t* table = &serf.table
-    cdef uint32_t failed = table.counts[STATUS_FAILED]
-    cdef uint32_t others = max(<uint32_t>1, table.count - failed - table.counts[STATUS_LEFT])
-    cdef serf_member_t* member
-    cdef addr_t to
-    serf_arm_every(s, TIMER_RECONNECT, serf.settings.reconnect_interval_ns)
-    if serf.state != SERF_ALIVE or failed == 0 or rng_below(&s.rng, others) > failed:
-        return
-    member = serf_row(table, row_slot(&table.failed, rng_below(&s.rng, failed))[0])
-    identity_addr_t(member.identity, &to)
-    serf.stats[SERF_RECONNECTS] += 1
-    start_push_pull(s, &to, True, 0)
 
 
 # -- queues

@@ -16,8 +16,7 @@ cdef enum TimerKind:
     TIMER_RELAY
     TIMER_REQUEST
     TIMER_STREAM
-    TIMER_RECONNECT             # these, and TIMER_REAP, are the Serf layer's
-    TIMER_QUEUE_CHECK
+    TIMER_QUEUE_CHECK           # these, and TIMER_REAP, are the Serf layer's
     TIMER_QUERY
     TIMER_PRUNE
     TIMER_LEAVE

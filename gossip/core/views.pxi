@@ -7,7 +7,7 @@ cdef tuple _EVENT_NAMES = (
 cdef tuple _COMMAND_NAMES = ("open", "write", "close")
 cdef tuple _TIMER_NAMES = (
     "probe_timeout", "probe_deadline", "probe_interval", "suspicion", "gossip", "push_pull",
-    "reap", "relay", "request", "stream", "reconnect", "queue_check", "query", "prune", "leave",
+    "reap", "relay", "request", "stream", "queue_check", "query", "prune", "leave",
     "forced_leave", "heal", "healed",
 )
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.sim import wire
-from tests.sim.settings import SECOND
+from tests.sim.serf import leave_intent
+from tests.sim.settings import SECOND, serf
 from tests.sim.solo import Puppet, Solo, Stream
 
 INTERVAL = 30 * SECOND
@@ -279,3 +280,52 @@ def test_a_member_that_never_failed_is_no_partition() -> None:
     back(solo, peer)
     solo.run_for(20 * PROBE)
     assert healed(solo) == []
+
+
+# Under Serf's layer.
+
+
+def serf_node(**changes: int) -> Solo:
+    settings = serf(**({"reconnect_interval_ns": INTERVAL} | changes))
+    return Solo.start(
+        serf=settings, disable_tcp_pings=1, push_pull_interval_ns=0, heal_interval_ns=HOUR
+    )
+
+
+def test_what_serf_holds_failed_is_called_at_its_reconnect_interval() -> None:
+    solo = serf_node()
+    peer = solo.member("peer")
+    lose(solo, peer)
+    solo.run_for(HOUR)
+    assert {stream.ip for stream in solo.dialled} == {peer.ip}
+    assert 100 <= solo.swim.stats()["heal_calls"] <= 140
+
+
+def test_what_serf_has_reaped_is_called_no_more() -> None:
+    solo = serf_node(reconnect_timeout_ns=10 * INTERVAL)
+    lose(solo, solo.member("peer"))
+    solo.run_for(12 * INTERVAL)
+    assert solo.events_of("member_reap", b"peer")
+    calls = len(solo.dialled)
+    assert calls >= 5
+    solo.run_for(HOUR)
+    assert len(solo.dialled) == calls
+
+
+@pytest.mark.parametrize("prune", [False, True])
+def test_what_was_forced_to_leave_is_called_no_more(prune: bool) -> None:
+    solo = serf_node()
+    lose(solo, solo.member("peer"))
+    solo.serf.force_leave(b"peer", prune, solo.now)
+    solo.collect()
+    solo.run_for(HOUR)
+    assert solo.dialled == []
+
+
+def test_what_was_leaving_when_it_failed_is_not_called() -> None:
+    solo = serf_node()
+    peer = solo.member("peer")
+    solo.hear(wire.user(leave_intent(b"peer", 5)))
+    lose(solo, peer)
+    solo.run_for(HOUR)
+    assert solo.dialled == []

@@ -1,6 +1,9 @@
 """Gossip membership: discover peers, detect failures, spread changes, with no server."""
 
+from gossip._io.pool_keys import PoolKeys
+from gossip._io.queries import Query
 from gossip._io.subscriptions import Subscription
+from gossip._serf.coordinates import Coordinate
 from gossip.config import AcceptMember, Config, ConfigFields, NameRule, Tuning
 from gossip.errors import (
     ArgumentError,
@@ -10,6 +13,7 @@ from gossip.errors import (
     ForkedError,
     GossipError,
     JoinError,
+    KeyQueryError,
     KeyringError,
     RequestError,
     StateError,
@@ -24,6 +28,7 @@ from gossip.events import (
     MemberFailed,
     MemberJoined,
     MemberLeft,
+    MemberReaped,
     MemberRefuted,
     MembersSnapshot,
     MemberSuspected,
@@ -32,14 +37,26 @@ from gossip.events import (
     NameConflict,
     PartitionHealed,
     PingCompleted,
+    QueryReceived,
     StateReceived,
     SuspicionConfirmed,
+    UserEvent,
 )
 from gossip.keyring import Keyring
 from gossip.keys import encode_key, generate_key, parse_key, parse_keys
 from gossip.memberlist import Memberlist
 from gossip.members import Address, Member, Status
-from gossip.reports import Contact, JoinReport, SeedReport, Stats
+from gossip.node import Node
+from gossip.node_config import NodeConfig, NodeFields, NodeTuning
+from gossip.reports import (
+    Contact,
+    JoinReport,
+    KeyReport,
+    QueryAck,
+    QueryResponse,
+    SeedReport,
+    Stats,
+)
 
 __all__ = [
     "AcceptMember",
@@ -51,12 +68,15 @@ __all__ = [
     "ConfigError",
     "ConfigFields",
     "Contact",
+    "Coordinate",
     "Event",
     "EventsLost",
     "ForkedError",
     "GossipError",
     "JoinError",
     "JoinReport",
+    "KeyQueryError",
+    "KeyReport",
     "Keyring",
     "KeyringError",
     "LoopLagged",
@@ -64,6 +84,7 @@ __all__ = [
     "MemberFailed",
     "MemberJoined",
     "MemberLeft",
+    "MemberReaped",
     "MemberRefuted",
     "MemberSuspected",
     "MemberUpdated",
@@ -72,8 +93,17 @@ __all__ = [
     "MessageReceived",
     "NameConflict",
     "NameRule",
+    "Node",
+    "NodeConfig",
+    "NodeFields",
+    "NodeTuning",
     "PartitionHealed",
     "PingCompleted",
+    "PoolKeys",
+    "Query",
+    "QueryAck",
+    "QueryReceived",
+    "QueryResponse",
     "RequestError",
     "SeedReport",
     "StateError",
@@ -85,6 +115,7 @@ __all__ = [
     "TimeoutExpired",
     "Tuning",
     "UnknownMemberError",
+    "UserEvent",
     "WrongLoopError",
     "encode_key",
     "generate_key",

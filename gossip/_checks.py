@@ -9,8 +9,9 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
+from itertools import chain
 from pathlib import PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from gossip.errors import KeyringError
 from gossip.keys import KEY_SIZES, parse_key
@@ -18,6 +19,10 @@ from gossip.members import META_BYTES_MAX, NAME_BYTES_MAX, Address, encode_name
 
 if TYPE_CHECKING:
     from gossip.config import Config
+    from gossip.node_config import NodeConfig
+
+Fault: TypeAlias = tuple[set[str], str, str]
+"""A fault between fields: the other fields involved, the field to name, the text."""
 
 LABEL_BYTES_MAX = 255
 NAME_RULES = {"any": 0, "serf": 1}
@@ -73,32 +78,77 @@ SWITCHES = frozenset(
     }
 )
 
+# The same for the fields of `NodeConfig`.
+SERF_SECONDS: Mapping[str, tuple[float, float]] = {
+    "broadcast_timeout": (0.001, 3600),
+    "leave_propagate_delay": (0, 3600),
+    "reap_interval": (0.001, 86400),
+    "recent_intent_timeout": (0.001, 86400),
+    "reconnect_timeout": (0, 31_536_000),
+    "tombstone_timeout": (0, 31_536_000),
+    "flap_timeout": (0, 86400),
+    "queue_check_interval": (0, 86400),
+    "coalesce_period": (0, 3600),
+    "quiescent_period": (0, 3600),
+    "user_coalesce_period": (0, 3600),
+    "user_quiescent_period": (0, 3600),
+}
+_COALESCING_PAIRS = (
+    ("coalesce_period", "quiescent_period"),
+    ("user_coalesce_period", "user_quiescent_period"),
+)
+COALESCING = frozenset(name for pair in _COALESCING_PAIRS for name in pair)
+SERF_COUNTS: Mapping[str, tuple[int, int]] = {
+    "user_event_buffer": (1, 65536),
+    "query_buffer": (1, 65536),
+    "user_event_size_limit": (1, 9216),
+    "query_size_limit": (1, 9216),
+    "query_response_size_limit": (1, 9216),
+    "query_timeout_mult": (1, 1000),
+    "queue_depth_warning": (1, 1 << 20),
+    "max_queue_depth": (0, 1 << 20),
+    "min_queue_depth": (0, 1 << 20),
+}
+SERF_SWITCHES = frozenset(
+    {
+        "enable_name_conflict_resolution",
+        "disable_coordinates",
+        "rejoin_after_leave",
+        "replay_on_join",
+    }
+)
 
-def problems(config: Config) -> dict[str, str]:
-    """Every broken field and what is wrong with it, in the order of the fields."""
+
+def problems(config: Config, more: Iterable[Fault] = ()) -> dict[str, str]:
+    """Every broken field and what is wrong with it, in the order of the fields.
+
+    more: further faults between fields, looked for after the fields themselves.
+    """
     found: dict[str, str] = {}
     for each in fields(config):
         problem = _field_problem(each.name, getattr(config, each.name))
         if problem is not None:
             found[each.name] = problem
-    for involved, name, problem in _relations(config):
+    for involved, name, problem in chain(_relations(config), more):
         if not found.keys() & {name, *involved}:
             found[name] = problem
     return found
 
 
 def _field_problem(name: str, value: object) -> str | None:
-    if name in SECONDS:
-        return _seconds_problem(value, *SECONDS[name])
-    if name in COUNTS:
-        return _count_problem(value, *COUNTS[name])
-    if name in SWITCHES:
+    seconds = SECONDS.get(name) or SERF_SECONDS.get(name)
+    counts = COUNTS.get(name) or SERF_COUNTS.get(name)
+    if seconds is not None:
+        return _seconds_problem(value, *seconds)
+    if counts is not None:
+        return _count_problem(value, *counts)
+    if name in SWITCHES | SERF_SWITCHES:
         return None if isinstance(value, bool) else f"must be True or False, not {value!r}"
     return _CHECKS[name](value)
 
 
-def _relations(config: Config) -> Iterable[tuple[set[str], str, str]]:
-    """Faults between fields: the other fields involved, the field to name, the text.
+def _relations(config: Config) -> Iterable[Fault]:
+    """Faults between fields.
 
     Judged lazily: the values are of the right types only where their own checks passed.
     """
@@ -121,6 +171,24 @@ def _relations(config: Config) -> Iterable[tuple[set[str], str, str]]:
         yield {"key"}, "key_file", "give either key or key_file, not both"
     if config.plaintext is True and not (config.key is None and config.key_file is None):
         yield {"key", "key_file"}, "plaintext", "a key is given as well; remove one of the two"
+
+
+def node_relations(config: NodeConfig) -> Iterable[Fault]:
+    """The same for the fields that only a `NodeConfig` has."""
+    if config.meta:
+        yield set(), "meta", "is made of the tags of a Node; give tags"
+    keys = (config.key, config.key_file)
+    if config.keyring_file is not None and (keys != (None, None) or config.plaintext is True):
+        text = "give either keyring_file, or key or key_file, or plaintext"
+        yield {"key", "key_file", "plaintext"}, "keyring_file", text
+    versions = ("delegate_protocol_min", "delegate_protocol_max")
+    if _sound(config, *versions):
+        low, high = config.delegate_protocol_min, config.delegate_protocol_max
+        if not 2 <= low <= high <= 5:
+            yield set(versions), "delegate_protocol_min", "Serf's protocol versions are 2 to 5"
+    for period, quiet in _COALESCING_PAIRS:
+        if bool(getattr(config, period)) != bool(getattr(config, quiet)):
+            yield {period, quiet}, quiet, f"give both {period} and {quiet}, or none of them"
 
 
 def _sound(config: Config, *names: str) -> bool:
@@ -170,6 +238,15 @@ def meta_problem(meta: object) -> str | None:
     )
 
 
+def _tags(value: object) -> str | None:
+    if not isinstance(value, Mapping):
+        return f"must be texts by their names, not {value!r}"
+    for name, text in value.items():
+        if not isinstance(name, str) or not isinstance(text, str):
+            return f"must be texts by their names, not {name!r}: {text!r}"
+    return None
+
+
 def _optional_name(value: object) -> str | None:
     return None if value is None else name_problem(value)
 
@@ -201,7 +278,7 @@ def _key(value: object) -> str | None:
     return None
 
 
-def _key_file(value: object) -> str | None:
+def _path(value: object) -> str | None:
     sound = value is None or isinstance(value, PurePath) or (isinstance(value, str) and value)
     return None if sound else f"must be a path, as text or from pathlib, not {value!r}"
 
@@ -270,11 +347,14 @@ _CHECKS: Mapping[str, Callable[[object], str | None]] = {
     "name": _optional_name,
     "seeds": _seeds,
     "key": _key,
-    "key_file": _key_file,
+    "key_file": _path,
     "bind": _bind,
     "advertise": _advertise,
     "label": _label,
     "meta": meta_problem,
+    "tags": _tags,
+    "keyring_file": _path,
+    "snapshot_path": _path,
     "accept_member": _accept_member,
     "cidrs_allowed": _cidrs_allowed,
     "name_rule": _name_rule,

@@ -7,7 +7,7 @@ file, no environment and no network: what depends on the machine is settled when
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Literal, Self, TypeAlias, TypedDict, Unpack
@@ -82,6 +82,29 @@ class ConfigFields(Tuning, total=False):
     plaintext: bool
     accept_member: AcceptMember | None
     retry_join: float
+
+
+# memberlist's profiles: how they differ from the LAN's, which is the defaults.
+WAN: Tuning = {
+    "tcp_timeout": 30.0,
+    "suspicion_mult": 6,
+    "push_pull_interval": 60.0,
+    "probe_timeout": 3.0,
+    "probe_interval": 5.0,
+    "gossip_nodes": 4,
+    "gossip_interval": 0.5,
+    "gossip_to_the_dead_time": 60.0,
+}
+LOCAL: Tuning = {
+    "tcp_timeout": 1.0,
+    "indirect_checks": 1,
+    "retransmit_mult": 2,
+    "suspicion_mult": 3,
+    "push_pull_interval": 15.0,
+    "probe_timeout": 0.2,
+    "gossip_interval": 0.1,
+    "gossip_to_the_dead_time": 15.0,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +217,7 @@ class Config:
     app_stall_timeout: float = 0.0
 
     def __post_init__(self) -> None:
-        problems = _checks.problems(self)
+        problems = _checks.problems(self, self._more_faults())
         if problems:
             raise ConfigError(problems)
         # Frozen means frozen: nothing the caller still holds may change what was checked.
@@ -202,6 +225,10 @@ class Config:
         object.__setattr__(self, "meta", bytes(self.meta))
         if self.cidrs_allowed is not None:
             object.__setattr__(self, "cidrs_allowed", tuple(self.cidrs_allowed))
+
+    def _more_faults(self) -> Iterable[_checks.Fault]:
+        """Faults between the fields of a subclass."""
+        return ()
 
     @classmethod
     def lan(cls, **given: Unpack[ConfigFields]) -> Self:
@@ -211,34 +238,14 @@ class Config:
     @classmethod
     def wan(cls, **given: Unpack[ConfigFields]) -> Self:
         """memberlist's profile for links between data centres."""
-        preset: ConfigFields = {
-            "tcp_timeout": 30.0,
-            "suspicion_mult": 6,
-            "push_pull_interval": 60.0,
-            "probe_timeout": 3.0,
-            "probe_interval": 5.0,
-            "gossip_nodes": 4,
-            "gossip_interval": 0.5,
-            "gossip_to_the_dead_time": 60.0,
-        }
-        preset.update(given)
-        return cls(**preset)
+        fields: ConfigFields = {**WAN, **given}
+        return cls(**fields)
 
     @classmethod
     def local(cls, **given: Unpack[ConfigFields]) -> Self:
         """memberlist's profile for nodes on one machine."""
-        preset: ConfigFields = {
-            "tcp_timeout": 1.0,
-            "indirect_checks": 1,
-            "retransmit_mult": 2,
-            "suspicion_mult": 3,
-            "push_pull_interval": 15.0,
-            "probe_timeout": 0.2,
-            "gossip_interval": 0.1,
-            "gossip_to_the_dead_time": 15.0,
-        }
-        preset.update(given)
-        return cls(**preset)
+        fields: ConfigFields = {**LOCAL, **given}
+        return cls(**fields)
 
     @property
     def bind_address(self) -> Address:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gossip.reports import JoinReport
+    from gossip.reports import JoinReport, KeyReport
 
 
 class GossipError(Exception):
@@ -82,4 +82,17 @@ class JoinError(GossipError, ConnectionError):
         super().__init__(f"no seed was reached:\n{report}")
 
     def __reduce__(self) -> tuple[type[JoinError], tuple[JoinReport]]:
+        return type(self), (self.report,)
+
+
+class KeyQueryError(GossipError):
+    """Some members did not change their keys as asked; `report` says which and why."""
+
+    report: KeyReport
+
+    def __init__(self, report: KeyReport) -> None:
+        self.report = report
+        super().__init__(str(report))
+
+    def __reduce__(self) -> tuple[type[KeyQueryError], tuple[KeyReport]]:
         return type(self), (self.report,)

@@ -8,7 +8,8 @@ they are delivered, and which of them can be merged or lost when a consumer is s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from gossip.members import Address, Member
@@ -88,6 +89,13 @@ class MemberLeft:
 
 
 @dataclass(frozen=True, slots=True)
+class MemberReaped:
+    """A member that had failed or left long ago, or was pruned, was erased; only of a `Node`."""
+
+    member: Member
+
+
+@dataclass(frozen=True, slots=True)
 class NameConflict:
     """Another node uses a name that is taken: two processes were given the same one.
 
@@ -153,6 +161,44 @@ class PartitionHealed:
     regained: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class UserEvent:
+    """Somebody told all nodes something (Serf §10); only of a `Node`, its own events included.
+
+    ltime: the Lamport time of the event: one that was sent knowing of another has a higher one.
+    coalesce: the sender allows newer events of this name to take its place.
+    """
+
+    name: str
+    payload: bytes
+    ltime: int
+    coalesce: bool
+
+
+@dataclass(frozen=True, slots=True)
+class QueryReceived:
+    """Somebody asks (Serf §11); only of a `Node`, its own queries included.
+
+    source: the name of the node that asks. deadline: until when an answer counts, in seconds of
+    the monotonic clock of this process.
+    """
+
+    name: str
+    payload: bytes
+    ltime: int
+    source: str
+    deadline: float
+    answer: Callable[[bytes], None] = field(repr=False, compare=False)
+
+    def respond(self, payload: bytes) -> None:
+        """Answers, once and before the deadline.
+
+        Raises ArgumentError when the answer is too long (a shorter one may follow), StateError
+        when it was given already or comes too late.
+        """
+        self.answer(payload)
+
+
 Event: TypeAlias = (
     MembersSnapshot
     | EventsLost
@@ -163,10 +209,13 @@ Event: TypeAlias = (
     | MemberRefuted
     | MemberFailed
     | MemberLeft
+    | MemberReaped
     | NameConflict
     | MessageReceived
     | StateReceived
     | LoopLagged
     | PingCompleted
     | PartitionHealed
+    | UserEvent
+    | QueryReceived
 )

@@ -16,13 +16,14 @@ from types import MappingProxyType, TracebackType
 from typing import Any, Self, TypeVar, Unpack, get_args, overload
 
 from gossip import _aead, _checks
-from gossip._io.driver import Driver, packed
-from gossip._io.joining import Joiner
+from gossip._io.driver import Driver
+from gossip._io.joining import Joiner, JoinerParts
 from gossip._io.keys import find_keys
 from gossip._io.requests import within
+from gossip._io.serf import SerfLayer
 from gossip._io.subscriptions import Subscription
 from gossip._io.thread import ThreadDriver
-from gossip._io.translate import STATES
+from gossip._io.translate import STATES, packed
 from gossip._udp import interface_addresses
 from gossip.config import AcceptMember, Config, Tuning
 from gossip.errors import ArgumentError, ConfigError, GossipError, StateError
@@ -119,14 +120,8 @@ class Memberlist:
         if self._driver is not None:
             raise StateError("a node can be started once; make another one")
         kind = ThreadDriver if self._config.driver == "thread" else Driver
-        self._driver = kind(self.name, self._config, self._keyring, self._aead)
-        self._joiner = Joiner(
-            self.name,
-            self._driver.address.port,
-            self._own_addresses(self._driver),
-            self._config.require_node_names,
-            self._call_seed,
-        )
+        self._driver = kind(self.name, self._config, self._keyring, self._aead, self._layer())
+        self._joiner = self._make_joiner(self._driver)
         try:
             await self._driver.start()
             self._keyring.listen(self._driver.keys_changed)
@@ -136,6 +131,17 @@ class Memberlist:
             await self.close()
             raise
         return self
+
+    def _layer(self) -> SerfLayer | None:
+        """What lies above the core: nothing, for a memberlist."""
+        return None
+
+    def _make_joiner(self, driver: Driver) -> Joiner:
+        return Joiner(*self._joining(driver))
+
+    def _joining(self, driver: Driver) -> JoinerParts:
+        own, named = self._own_addresses(driver), self._config.require_node_names
+        return self.name, driver.address.port, own, named, self._call_seed
 
     async def _first_join(self, joiner: Joiner) -> None:
         seeds, interval = self._config.seeds, self._config.retry_join
@@ -194,7 +200,7 @@ class Memberlist:
         self._stop_retrying()
         driver.leaving = True
         try:
-            await within(timeout, driver.ask(driver.core.leave), "the leave")
+            await within(timeout, driver.ask(driver.leave), "the leave")
         finally:
             driver.leaving = False
             self._left = True
@@ -205,13 +211,18 @@ class Memberlist:
         Gives what came of each. Raises JoinError, with the same report, when none was reached.
         """
         self._running_here()
+        assert self._joiner is not None
+        return await self._join(self._joiner, seeds, timeout)
+
+    async def _join(
+        self, joiner: Joiner, seeds: Sequence[str], timeout: float | None
+    ) -> JoinReport:
         if not seeds:
             raise ArgumentError("join needs at least one seed, as host:port")
         for seed in seeds:
             if not isinstance(seed, str):
                 raise ArgumentError(f"a seed is a text like host:port, not {seed!r}")
-        assert self._joiner is not None
-        report = await self._joiner.join(seeds, timeout)
+        report = await joiner.join(seeds, timeout)
         if report.reached:
             self._stop_retrying()
         return report
@@ -257,7 +268,7 @@ class Memberlist:
     def member(self, name: str) -> Member | None:
         """The member of that name; None when there is none."""
         driver = self._running()
-        return driver.member(_checked_name(name))
+        return driver.member(checked_name(name))
 
     @property
     def local_member(self) -> Member:
@@ -309,6 +320,7 @@ class Memberlist:
             core=MappingProxyType(
                 {key: count for key, count in core.items() if not key.startswith(prefix)}
             ),
+            serf=MappingProxyType(driver.serf_stats()),
         )
 
     @overload
@@ -334,7 +346,7 @@ class Memberlist:
         Raises TimeoutExpired when no ack came within `probe_timeout`. Changes no one's state.
         """
         driver = self._running_here()
-        member, core = encode_name(_checked_name(name)), driver.core
+        member, core = encode_name(checked_name(name)), driver.core
         answer = driver.ask(lambda now: core.ping(member, now))
         return await within(timeout, answer, f"the ping of {name}") / 1e9
 
@@ -349,9 +361,9 @@ class Memberlist:
         fails or the receiver says that it cannot read it, TimeoutExpired after `tcp_timeout`.
         """
         driver = self._running_here()
-        member, data = encode_name(_checked_name(name)), _checked_payload(payload)
+        member, data = encode_name(checked_name(name)), checked_payload(payload)
         core = driver.core
-        with _value_errors():
+        with value_errors():
             answer = driver.ask(lambda now: core.send(member, data, reliable, now))
         await within(timeout, answer, f"the message to {name}")
 
@@ -363,8 +375,8 @@ class Memberlist:
         members chosen at random, some of them twice. Waiting broadcasts of the same `name` are
         replaced. Raises ArgumentError when the payload is larger than `broadcast_limit`.
         """
-        driver, data = self._running(), _checked_payload(payload)
-        with _value_errors():
+        driver, data = self._running(), checked_payload(payload)
+        with value_errors():
             driver.tell(lambda: driver.core.broadcast(data, encode_name(name)))
 
     @property
@@ -387,15 +399,15 @@ class Memberlist:
 
     def set_local_state(self, state: bytes) -> None:
         """The application's state, sent with every push/pull; peers see `StateReceived`."""
-        driver, data = self._running(), _checked_payload(state)
-        with _value_errors():
+        driver, data = self._running(), checked_payload(state)
+        with value_errors():
             driver.core.set_local_state(data)
 
     def set_ack_payload(self, payload: bytes | None) -> None:
         """What acks to direct pings carry; probing peers see it in `PingCompleted`."""
         driver = self._running()
-        data = None if payload is None else _checked_payload(payload)
-        with _value_errors():
+        data = None if payload is None else checked_payload(payload)
+        with value_errors():
             driver.core.set_ack_payload(data)
 
     # Guards.
@@ -425,7 +437,7 @@ class Memberlist:
 
 
 @contextlib.contextmanager
-def _value_errors() -> Iterator[None]:
+def value_errors() -> Iterator[None]:
     """What the core refuses as a wrong value is a wrong argument of the caller."""
     try:
         yield
@@ -433,14 +445,14 @@ def _value_errors() -> Iterator[None]:
         raise ArgumentError(str(error)) from None
 
 
-def _checked_name(name: str) -> str:
+def checked_name(name: str) -> str:
     problem = _checks.name_problem(name)
     if problem is not None:
         raise ArgumentError(f"the name of a member {problem}")
     return name
 
 
-def _checked_payload(payload: bytes) -> bytes:
+def checked_payload(payload: bytes) -> bytes:
     if not isinstance(payload, bytes | bytearray | memoryview):
         raise ArgumentError(f"a payload is bytes, not {type(payload).__name__}")
     return bytes(payload)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv6Address, ip_address
 from typing import NamedTuple, Self
@@ -72,6 +73,7 @@ class Member:
     incarnation: the member's own counter; it grows when it refutes a suspicion or updates itself.
     versions: protocol min, max, current and delegate min, max, current (protocol §11).
     since: when the status last changed, in seconds of the monotonic clock of this process.
+    tags: what the metadata says, for the members of a `Node` (Serf §2); empty for a `Memberlist`.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Member:
     incarnation: int = 0
     versions: tuple[int, ...] = _NO_VERSIONS
     since: float = 0.0
+    tags: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def __str__(self) -> str:
         return f"{self.name} ({self.address}, {self.status})"

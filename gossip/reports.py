@@ -69,6 +69,21 @@ class JoinReport:
 
 
 @dataclass(frozen=True, slots=True)
+class QueryAck:
+    """A node got a query; only of queries that ask for it."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueryResponse:
+    """What a node answered to a query."""
+
+    node: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class KeyReport:
     """What came of a key query (Serf §12), node by node.
 
@@ -123,6 +138,7 @@ class Stats:
     app_stalls: how often the node stopped answering because the loop stood still for longer than
       `app_stall_timeout`; with the thread driver only.
     core: every counter of the state machine by name, for those that have no field of their own.
+    serf: the counters of Serf's layer by name; empty for a `Memberlist`.
     """
 
     members: Mapping[str, int]
@@ -142,3 +158,4 @@ class Stats:
     loop_lag_seconds: float
     app_stalls: int
     core: Mapping[str, int]
+    serf: Mapping[str, int]

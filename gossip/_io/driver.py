@@ -8,7 +8,6 @@ timer is set anew if the next deadline came nearer. No protocol is decided here.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import os
 import threading
@@ -28,15 +27,16 @@ from gossip._io.requests import Requests
 from gossip._io.sockets import Sockets, advertised, open_sockets
 from gossip._io.streams import Streams
 from gossip._io.subscriptions import Hub
-from gossip._io.translate import event_of, member_of
+from gossip._io.translate import event_of, member_of, packed
 from gossip._udp import BLOCKED, WAITING, Endpoint
 from gossip.config import Config
 from gossip.errors import ClosedError, ForkedError, StateError, WrongLoopError
 from gossip.events import Event, LoopLagged, MembersSnapshot, NameConflict
 from gossip.keyring import Keyring
-from gossip.members import Address, Member, Status, encode_name
+from gossip.members import Member, Status, encode_name
 
 if TYPE_CHECKING:
+    from gossip._io.serf import SerfLayer
     from gossip._udp import EndpointStats
 
 T = TypeVar("T")
@@ -49,14 +49,23 @@ class Driver:
     """Runs one node on the event loop it is started on, and on no other.
 
     name, config, keyring and aead are settled; `start` opens the sockets and lets the core live.
+    serf: Serf's layer above the core, which only a `Node` has.
     """
 
-    def __init__(self, name: str, config: Config, keyring: Keyring, aead: Backend) -> None:
+    def __init__(
+        self,
+        name: str,
+        config: Config,
+        keyring: Keyring,
+        aead: Backend,
+        serf: SerfLayer | None = None,
+    ) -> None:
         self.loop = asyncio.get_running_loop()
         self.name = name
         self.leaving = False
+        self.keyring = keyring
         self._config = config
-        self._keyring = keyring
+        self._serf = serf
         self._aead = aead
         self._thread = threading.get_ident()
         self._process = os.getpid()
@@ -86,6 +95,15 @@ class Driver:
         self._writing = False
         self._going_on = False
         self._finishing = False
+        if serf is not None:
+            self._attach(serf)
+
+    def _attach(self, serf: SerfLayer) -> None:
+        try:
+            serf.attach(self)
+        except BaseException:
+            self.sockets.close()
+            raise
 
     def _make_core(self) -> Swim:
         core = Swim(
@@ -93,7 +111,7 @@ class Driver:
             name=encode_name(self.name),
             address=packed(self.address),
             port=self.address.port,
-            meta=self._config.meta,
+            meta=self._config.meta if self._serf is None else self._serf.meta,
             label=self._config.label.encode(),
             cidrs=self._config.networks,
             seed=int.from_bytes(os.urandom(8), "little"),
@@ -102,7 +120,7 @@ class Driver:
         return core
 
     def _hand_keys_to(self, core: Swim) -> None:
-        core.set_keys([self._aead.cipher(key) for key in self._keyring], self._aead.nonces)
+        core.set_keys([self._aead.cipher(key) for key in self.keyring], self._aead.nonces)
 
     async def start(self) -> None:
         """Listens, and lets the core live. Whatever it raises, `close` must follow."""
@@ -111,6 +129,8 @@ class Driver:
         self.core.start(time.monotonic_ns(), int(time.time()))
         self._open_packets()
         self.pulse.start()
+        if self._serf is not None:
+            self._serf.started()
         self.pump()
 
     async def close(self) -> None:
@@ -128,6 +148,8 @@ class Driver:
         try:
             if self._admission is not None:
                 await self._admission.close()
+            if self._serf is not None:
+                await self._serf.close()
             await self._streams.close()
         finally:
             self.sockets.close()
@@ -188,6 +210,8 @@ class Driver:
         self.pulse.stop()
         self.endpoint.detach()
         self._streams.silence()
+        if self._serf is not None:
+            self._serf.forked()
         self.core.reset_nonces()
 
     # Calls.
@@ -209,10 +233,18 @@ class Driver:
         self.check()
         self._hand_keys_to(self.core)
 
+    def leave(self, now: int) -> int:
+        """The request to leave the pool."""
+        return self.core.leave(now) if self._serf is None else self._serf.leave(now)
+
     def members(self) -> list[Member]:
+        if self._serf is not None:
+            return self._serf.members()
         return [self._seen(member_of(row)) for row in self.core.members()]
 
     def member(self, name: str) -> Member | None:
+        if self._serf is not None:
+            return self._serf.member(name)
         row = self.core.member(encode_name(name))
         return None if row is None else self._seen(member_of(row))
 
@@ -224,6 +256,10 @@ class Driver:
     def app_stalls(self) -> int:
         """How often the node fell silent because the application's loop stood still."""
         return 0
+
+    def serf_stats(self) -> dict[str, int]:
+        """The counters of Serf's layer; empty without one."""
+        return {} if self._serf is None else self._serf.stats()
 
     def snapshot(self) -> MembersSnapshot:
         return MembersSnapshot(tuple(self.members()))
@@ -258,7 +294,7 @@ class Driver:
         if self._closed:
             return
         if flags & WAITING and self._finishing:
-            self._go_on_soon()  # a finaliser, or a handler of the log, calls amid what follows
+            self.pump_soon()  # a finaliser, or a handler of the log, calls amid what follows
         elif flags & WAITING:
             self._finishing = True
             try:
@@ -277,10 +313,10 @@ class Driver:
         for told in self.core.events(bounds.EVENTS_AT_ONCE):
             self._hand_on(told)
         if self.core.waiting:
-            self._go_on_soon()
+            self.pump_soon()
 
-    def _go_on_soon(self) -> None:
-        """More is to be told than this turn of the loop shall hear of."""
+    def pump_soon(self) -> None:
+        """Pumps in the next turn of the loop: there is more than this one shall hear of."""
         if not self._going_on:
             self._going_on = True
             self.loop.call_soon(self._go_on)
@@ -305,11 +341,13 @@ class Driver:
 
     def _on_beat(self, late: float) -> None:
         if 0 < self._config.loop_lag_bound < late and not self._closed:
-            self._publish(LoopLagged(late))
+            self.publish(LoopLagged(late))
 
     # Events.
 
     def _hand_on(self, told: tuple[Any, ...]) -> None:
+        if self._serf is not None and self._serf.take(told):
+            return
         match told:
             case ("done", request, error, value):
                 self.requests.settle(request, error, value)
@@ -325,9 +363,11 @@ class Driver:
                     logging.WARNING, "pushed", time.monotonic(), text, claimed, own, why
                 )
             case _:
-                self._publish(event_of(told))
+                of = member_of if self._serf is None else self._serf.member_of
+                self.publish(event_of(told, of))
 
-    def _publish(self, event: Event) -> None:
+    def publish(self, event: Event) -> None:
+        """Logs an event and hands it to the subscriptions."""
         now = time.monotonic()
         if isinstance(event, NameConflict):
             which = (event.existing.name, event.existing.address, event.address)
@@ -344,8 +384,3 @@ class Driver:
             self.reporter.write(logging.WARNING, "refused", now, text, member.name, member.address)
         self.core.admit(encode_name(member.name), allowed, time.monotonic_ns())
         self.pump()
-
-
-def packed(address: Address) -> bytes:
-    """The 4 or 16 bytes of an address; a v4-in-v6 address stays as it was written."""
-    return ipaddress.ip_address(address.host).packed

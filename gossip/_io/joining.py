@@ -15,6 +15,9 @@ from gossip.reports import Contact, JoinReport, SeedReport
 _log = logging.getLogger("gossip")
 
 Call = Callable[[Address, bytes], Awaitable[None]]
+JoinerParts = tuple[str, int, frozenset[Address], bool, Call]
+"""The arguments of a `Joiner`."""
+
 NO_NODE_NAME = "memberlist: node names are required by configuration but one was not provided"
 
 

@@ -10,6 +10,7 @@ from pathlib import Path, PurePath
 from gossip.config import Config
 from gossip.errors import ConfigError, KeyringError
 from gossip.keys import parse_key, parse_keys
+from gossip.node_config import NodeConfig
 
 _log = logging.getLogger("gossip")
 
@@ -36,6 +37,8 @@ def find_keys(config: Config, environment: Mapping[str, str]) -> tuple[bytes, ..
 
 
 def _keys(config: Config, environment: Mapping[str, str]) -> tuple[bytes, ...]:
+    if isinstance(config, NodeConfig) and config.keyring_file is not None:
+        return _from_file("keyring_file", config.keyring_file)
     if config.key is not None:
         return (parse_key(config.key) if isinstance(config.key, str) else config.key,)
     if config.key_file is not None:

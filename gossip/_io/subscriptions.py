@@ -30,13 +30,15 @@ from gossip.events import (
     NameConflict,
     PartitionHealed,
     PingCompleted,
+    QueryReceived,
     StateReceived,
     SuspicionConfirmed,
+    UserEvent,
 )
 
 E = TypeVar("E")
 
-_Droppable = MessageReceived | StateReceived | PingCompleted
+_Droppable = MessageReceived | StateReceived | PingCompleted | UserEvent | QueryReceived
 
 
 class Subscription(Generic[E]):
@@ -45,8 +47,9 @@ class Subscription(Generic[E]):
     The first item is a `MembersSnapshot`. Membership events are never lost: while they wait, the
     newest about a member replaces an older one (a join that waits stays a join, with the newest
     state of the member; an update, and the confirmation of each accuser, wait beside it). Of
-    messages, states and ping results the oldest are dropped when too many wait; then `EventsLost`
-    says how many, and a fresh `MembersSnapshot` follows. Both come whatever types were asked for.
+    messages, user events, queries, states and ping results the oldest are dropped when too many
+    wait; then `EventsLost` says how many, and a fresh `MembersSnapshot` follows. Both come whatever
+    types were asked for.
 
     The iteration ends when the node is closed and everything that waited was taken, or by
     `close()`. One task at a time may wait.
@@ -94,6 +97,9 @@ class Subscription(Generic[E]):
         self._closed = True
         self._hub.remove(self)
         self._wake()
+
+    def wants(self, kind: type[Any]) -> bool:
+        return not self._closed and issubclass(kind, self._types)
 
     def publish(self, event: Event) -> None:
         """Takes an event in, if it is of a type that was asked for. Never waits."""
@@ -214,6 +220,10 @@ class Hub:
 
         self._subscriptions[key] = weakref.ref(subscription, forgotten)
         return subscription
+
+    def wants(self, kind: type[Any]) -> bool:
+        """Whether somebody listens to events of this type."""
+        return any(subscription.wants(kind) for subscription in self._active())
 
     def remove(self, subscription: Subscription[Any]) -> None:
         self._subscriptions.pop(id(subscription), None)

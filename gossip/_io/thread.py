@@ -22,6 +22,7 @@ from gossip.config import Config
 from gossip.keyring import Keyring
 
 if TYPE_CHECKING:
+    from gossip._io.serf import SerfLayer
     from gossip._udp import EndpointStats
 
 _NEVER = (1 << 63) - 1
@@ -34,8 +35,15 @@ class ThreadDriver(Driver):
     The thread is a daemon: an exit that nobody prepared does not wait for it, but stops it.
     """
 
-    def __init__(self, name: str, config: Config, keyring: Keyring, aead: Backend) -> None:
-        super().__init__(name, config, keyring, aead)
+    def __init__(
+        self,
+        name: str,
+        config: Config,
+        keyring: Keyring,
+        aead: Backend,
+        serf: SerfLayer | None = None,
+    ) -> None:
+        super().__init__(name, config, keyring, aead, serf)
         self.core.share()
         udp = self.sockets.udp.fileno()
         self._apart = Endpoint(udp, self.sockets.ipv6, self.core, apart=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+from collections.abc import Callable
 from typing import Any
 
 from gossip.events import (
@@ -36,6 +38,11 @@ _STATUSES = (
 STATES = {Status.ALIVE: 0, Status.SUSPECT: 1, Status.FAILED: 2, Status.LEFT: 3}
 
 
+def packed(address: Address) -> bytes:
+    """The 4 or 16 bytes of an address; a v4-in-v6 address stays as it was written."""
+    return ipaddress.ip_address(address.host).packed
+
+
 def member_of(row: MemberRow) -> Member:
     name, ip, port, meta, versions, state, incarnation, since_ns = row
     return Member(
@@ -49,7 +56,7 @@ def member_of(row: MemberRow) -> Member:
     )
 
 
-def event_of(told: tuple[Any, ...]) -> Event:
+def event_of(told: tuple[Any, ...], member_of: Callable[[MemberRow], Member] = member_of) -> Event:
     """The event a user sees; only for those kinds that users see."""
     match told:
         case ("joined", row):

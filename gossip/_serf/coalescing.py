@@ -9,31 +9,30 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
-WAITING_MAX = 4096
-"""Names that wait in one coalescer."""
+from gossip._serf import bounds
 
-REMEMBERED_MAX = 1 << 16
-"""Members whose last delivered event is remembered."""
+E = TypeVar("E")
 
 
 @dataclass(frozen=True, slots=True)
-class MemberEvent:
-    """An event about a member; `kind` as in "member-join", `event` what is delivered."""
+class MemberEvent(Generic[E]):
+    """An event about a member; `kind` as in "member_join", `event` what is delivered."""
 
     kind: str
     name: str
-    event: object
+    event: E
 
 
 @dataclass(frozen=True, slots=True)
-class NamedEvent:
+class NamedEvent(Generic[E]):
     """A user event; `coalesce` says that it may be merged with others of its name."""
 
     name: str
     ltime: int
     coalesce: bool
-    event: object
+    event: E
 
 
 class _Quantum:
@@ -60,7 +59,7 @@ class _Quantum:
         self._period_end = None
 
 
-class MemberCoalescer:
+class MemberCoalescer(Generic[E]):
     """Keeps the newest event of each member, and leaves out what was delivered last already.
 
     At the flush a member whose last delivered event was of the same kind is skipped, except for
@@ -69,7 +68,7 @@ class MemberCoalescer:
 
     def __init__(self, period: float, quiescence: float) -> None:
         self._quantum = _Quantum(period, quiescence)
-        self._waiting: OrderedDict[str, MemberEvent] = OrderedDict()
+        self._waiting: OrderedDict[str, MemberEvent[E]] = OrderedDict()
         self._delivered: OrderedDict[str, str] = OrderedDict()
 
     @property
@@ -77,38 +76,38 @@ class MemberCoalescer:
         """When `flush` is due; None while nothing waits."""
         return self._quantum.deadline
 
-    def add(self, event: MemberEvent, now: float) -> list[object]:
+    def add(self, event: MemberEvent[E], now: float) -> list[E]:
         """Takes an event in; gives what must be delivered at once, which is nearly always none."""
         self._quantum.touch(now)
         self._waiting[event.name] = event
-        return self._flush_now() if len(self._waiting) >= WAITING_MAX else []
+        return self._flush_now() if len(self._waiting) >= bounds.COALESCED_MAX else []
 
-    def flush(self, now: float) -> list[object]:
+    def flush(self, now: float) -> list[E]:
         """What is due by now, grouped by kind; empty when it is not yet."""
         deadline = self.deadline
         return [] if deadline is None or now < deadline else self._flush_now()
 
-    def _flush_now(self) -> list[object]:
+    def _flush_now(self) -> list[E]:
         self._quantum.end()
-        by_kind: dict[str, list[object]] = {}
+        by_kind: dict[str, list[E]] = {}
         for event in self._waiting.values():
-            if event.kind != "member-update" and self._delivered.get(event.name) == event.kind:
+            if event.kind != "member_update" and self._delivered.get(event.name) == event.kind:
                 continue
             self._delivered[event.name] = event.kind
             self._delivered.move_to_end(event.name)
             by_kind.setdefault(event.kind, []).append(event.event)
         self._waiting.clear()
-        while len(self._delivered) > REMEMBERED_MAX:
+        while len(self._delivered) > bounds.DELIVERED_MAX:
             self._delivered.popitem(last=False)
         return [event for events in by_kind.values() for event in events]
 
 
-class UserCoalescer:
+class UserCoalescer(Generic[E]):
     """Keeps, of events of one name that may be merged, those of the highest Lamport time."""
 
     def __init__(self, period: float, quiescence: float) -> None:
         self._quantum = _Quantum(period, quiescence)
-        self._waiting: OrderedDict[str, list[NamedEvent]] = OrderedDict()
+        self._waiting: OrderedDict[str, list[NamedEvent[E]]] = OrderedDict()
         self._count = 0
 
     @property
@@ -116,7 +115,7 @@ class UserCoalescer:
         """When `flush` is due; None while nothing waits."""
         return self._quantum.deadline
 
-    def add(self, event: NamedEvent, now: float) -> list[object]:
+    def add(self, event: NamedEvent[E], now: float) -> list[E]:
         """Takes an event in; gives what must be delivered at once: one that may not be merged."""
         if not event.coalesce:
             return [event.event]
@@ -128,14 +127,14 @@ class UserCoalescer:
         if not waiting or event.ltime == waiting[0].ltime:
             waiting.append(event)
             self._count += 1
-        return self._flush_now() if self._count >= WAITING_MAX else []
+        return self._flush_now() if self._count >= bounds.COALESCED_MAX else []
 
-    def flush(self, now: float) -> list[object]:
+    def flush(self, now: float) -> list[E]:
         """What is due by now; empty when it is not yet."""
         deadline = self.deadline
         return [] if deadline is None or now < deadline else self._flush_now()
 
-    def _flush_now(self) -> list[object]:
+    def _flush_now(self) -> list[E]:
         self._quantum.end()
         events = [each.event for waiting in self._waiting.values() for each in waiting]
         self._waiting.clear()

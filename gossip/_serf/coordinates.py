@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from math import isfinite, sqrt
 
 from gossip._core import pack
-from gossip._serf import wire
+from gossip._serf import bounds, wire
 
 DIMENSIONS = 8
 ERROR_MAX = 1.5
@@ -24,9 +24,6 @@ LATENCY_SAMPLES = 3
 GRAVITY_RHO = 150.0
 ZERO_THRESHOLD = 1e-6
 RTT_MAX = 10.0
-
-PEERS_MAX = 1 << 16
-"""Peers whose samples and coordinates are kept; the ones heard of longest ago go first."""
 
 _PING_VERSION = 1
 
@@ -103,7 +100,7 @@ class Vivaldi:
     def _filtered(self, node: str, rtt: float) -> float:
         samples = self._samples.setdefault(node, deque(maxlen=LATENCY_SAMPLES))
         self._samples.move_to_end(node)
-        if len(self._samples) > PEERS_MAX:
+        if len(self._samples) > bounds.PLACES_MAX:
             self._samples.popitem(last=False)
         samples.append(rtt)
         return sorted(samples)[len(samples) // 2]
@@ -189,3 +186,37 @@ def decode_ping_payload(payload: bytes) -> Coordinate | None:
         return None
     found = wire.read_struct(payload[1:], _FIELDS)
     return Coordinate(tuple(found["Vec"]), found["Error"], found["Adjustment"], found["Height"])
+
+
+class Places:
+    """Where this node is, and where the peers are that it probed."""
+
+    def __init__(self, draw: Draw) -> None:
+        self.own = Vivaldi(draw)
+        self.rejected = 0
+        self._peers: OrderedDict[str, Coordinate] = OrderedDict()
+
+    def heard(self, node: str, payload: bytes, rtt: float) -> bool:
+        """The payload of an ack of a peer, after `rtt` seconds; whether this node moved by it."""
+        try:
+            other = decode_ping_payload(payload)
+            if other is None:
+                return False
+            self.own.update(node, other, rtt)
+        except (wire.WireError, CoordinateError):
+            self.rejected += 1
+            return False
+        self._peers[node] = other
+        self._peers.move_to_end(node)
+        if len(self._peers) > bounds.PLACES_MAX:
+            self._peers.popitem(last=False)
+        return True
+
+    def of(self, node: str) -> Coordinate | None:
+        """Where a peer said it is, the last time; None if it never did."""
+        return self._peers.get(node)
+
+    def forget(self, node: str) -> None:
+        """A member was erased."""
+        self._peers.pop(node, None)
+        self.own.forget(node)

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeAlias
 
-from gossip._core import pack
+from gossip._serf import bounds
 from gossip.errors import ArgumentError
 from gossip.members import encode_name
 
@@ -20,18 +20,6 @@ try:
     import re2
 except ModuleNotFoundError:
     re2 = None
-
-PATTERN_BYTES_MAX = 1024
-"""A longer pattern is not compiled. Serf's own limit for a whole query is as much."""
-
-PATTERN_MEMORY_BYTES = 1 << 18
-"""What one compiled pattern may take; one that needs more is refused."""
-
-PATTERNS_KEPT = 64
-"""Compiled patterns kept for the next query."""
-
-NODE_FILTER = 0
-TAG_FILTER = 1
 
 _SPECIAL = frozenset(b"\\.+*?()|[]{}^$")
 
@@ -44,8 +32,8 @@ class PatternError(ValueError):
 
 def compile_pattern(pattern: bytes) -> Search:
     """A function that looks for the pattern anywhere in a value. Raises PatternError."""
-    if len(pattern) > PATTERN_BYTES_MAX:
-        raise PatternError(f"a pattern has at most {PATTERN_BYTES_MAX} bytes")
+    if len(pattern) > bounds.PATTERN_BYTES:
+        raise PatternError(f"a pattern has at most {bounds.PATTERN_BYTES} bytes")
     if not _SPECIAL.intersection(pattern):
         return lambda value: pattern in value
     if re2 is None:
@@ -56,7 +44,7 @@ def compile_pattern(pattern: bytes) -> Search:
     if b"\\C" in pattern:
         raise PatternError("\\C is not of Go's language")  # it would cut characters in pieces
     options = re2.Options()
-    options.max_mem = PATTERN_MEMORY_BYTES
+    options.max_mem = bounds.PATTERN_MEMORY_BYTES
     options.log_errors = False
     options.never_capture = True
     try:
@@ -99,25 +87,17 @@ class Patterns:
             search = compile_pattern(pattern)
         except PatternError:
             search = None
-        if len(pattern) <= PATTERN_BYTES_MAX:
+        if len(pattern) <= bounds.PATTERN_BYTES:
             self._kept[pattern] = search
-        if len(self._kept) > PATTERNS_KEPT:
+        if len(self._kept) > bounds.PATTERNS_KEPT:
             self._kept.popitem(last=False)
         return search
 
 
-def encode_filters(nodes: Iterable[str], tags: Mapping[str, str]) -> list[bytes]:
-    """The filters of a query of our own. Raises ArgumentError for a pattern that no Serf node
-    could use."""
-    filters = []
-    names = list(nodes)
-    if names:
-        filters.append(bytes([NODE_FILTER]) + pack(names))
+def check_patterns(tags: Mapping[str, str]) -> None:
+    """Raises ArgumentError for a pattern of our own that no node could use."""
     for tag, expression in tags.items():
         try:
-            if re2 is not None:
-                compile_pattern(encode_name(expression))
+            compile_pattern(encode_name(expression))
         except PatternError as error:
             raise ArgumentError(f"the pattern {expression!r} of tag {tag!r}: {error}") from None
-        filters.append(bytes([TAG_FILTER]) + pack({"Expr": expression, "Tag": tag}))
-    return filters

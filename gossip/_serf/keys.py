@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable
-from types import MappingProxyType
 
 from gossip._core import pack
 from gossip._serf.messages import (
@@ -110,8 +109,8 @@ class KeyTally:
         return KeyReport(
             nodes=self._nodes,
             answered=frozenset(self._answers),
-            errors=MappingProxyType(dict(self._errors)),
-            notes=MappingProxyType(dict(self._notes)),
-            keys=MappingProxyType(dict(self._keys)),
-            primary_keys=MappingProxyType(dict(self._primary)),
+            errors=dict(self._errors),
+            notes=dict(self._notes),
+            keys=dict(self._keys),
+            primary_keys=dict(self._primary),
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from gossip._serf import bounds
 from gossip.members import Address, decode_name, encode_name
 
 FLUSH_SECONDS = 0.5
@@ -17,9 +18,6 @@ RETRY_SECONDS = 5.0
 
 COMPACT_BYTES_MIN = 128 * 1024
 COMPACT_BYTES_A_MEMBER = 256
-
-BUFFER_BYTES_MAX = 1 << 20
-"""Lines that wait for a disk; beyond it the file is written anew from what is known instead."""
 
 _CLOCK_MAX = (1 << 64) - 2
 
@@ -161,7 +159,7 @@ class Snapshot:
         limit = max(
             len(self._alive) * COMPACT_BYTES_A_MEMBER, COMPACT_BYTES_MIN, 2 * self._compacted
         )
-        if self._size > limit or self._waiting > BUFFER_BYTES_MAX:
+        if self._size > limit or self._waiting > bounds.SNAPSHOT_BUFFER_BYTES:
             self._compact()
 
     def _compact(self) -> None:

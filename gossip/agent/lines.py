@@ -18,8 +18,12 @@ Json = str | int | float | bool | None | dict[str, "Json"] | list["Json"]
 
 _TEXT_BYTES_MAX = 60
 
-# Times of this process's monotonic clock say nothing to another process.
-_OWN_CLOCK = {(gossip.Member, "since")}
+# Times of this process's monotonic clock, and functions, say nothing to another process.
+_OWN_CLOCK = {
+    (gossip.Member, "since"),
+    (gossip.QueryReceived, "deadline"),
+    (gossip.QueryReceived, "answer"),
+}
 
 
 def to_json(value: object) -> Json:
@@ -61,7 +65,10 @@ def text_of(payload: bytes) -> str:
 
 
 def place_of(member: gossip.Member) -> str:
-    meta = f", meta {text_of(member.meta)}" if member.meta else ""
+    if member.tags:
+        meta = ", " + " ".join(f"{tag}={text}" for tag, text in sorted(member.tags.items()))
+    else:
+        meta = f", meta {text_of(member.meta)}" if member.meta else ""
     return f"{member.name} at {member.address}{meta}"
 
 
@@ -92,6 +99,12 @@ def _line(event: gossip.Event) -> str:
             return f"failed     {member.name}, by {by} ({spent})"
         case gossip.MemberLeft(member):
             return f"left       {member.name}"
+        case gossip.MemberReaped(member):
+            return f"reaped     {member.name}"
+        case gossip.UserEvent(name, payload, ltime):
+            return f"event      {name} {text_of(payload)} (time {ltime})"
+        case gossip.QueryReceived(name, payload, ltime, source):
+            return f"query      {name} {text_of(payload)} from {source} (time {ltime})"
         case gossip.NameConflict(existing, address):
             return f"conflict   {address} uses the name of {existing.name} at {existing.address}"
         case gossip.PartitionHealed(lost, regained):

@@ -183,6 +183,8 @@ def lines_of(event: gossip.Event) -> Iterator[tuple[str, dict[str, Any]]]:
             yield "healed", {"lost": lost, "regained": regained}
         case gossip.EventsLost(count):
             yield "lost", {"count": count}
+        case gossip.UserEvent() | gossip.QueryReceived():
+            pass  # of a Node only
         case _:
             yield _KINDS[type(event)], describe(event.member)
 

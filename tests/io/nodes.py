@@ -37,6 +37,15 @@ def node(name: str, *seeds: gossip.Memberlist, **fields: Any) -> gossip.Memberli
     return gossip.Memberlist(name, seeds=[str(seed.address) for seed in seeds], **fields)
 
 
+def serf_node(name: str, *seeds: gossip.Memberlist, **fields: Any) -> gossip.Node:
+    """The same for a `Node`, which also leaves quickly."""
+    fields.setdefault("bind", "127.0.0.1:0")
+    fields.setdefault("gossip_interval", 0.02)
+    fields.setdefault("leave_propagate_delay", 0.02)
+    fields.setdefault("driver", DRIVER.get())
+    return gossip.Node(name, seeds=[str(seed.address) for seed in seeds], **fields)
+
+
 async def next_of(subscription: gossip.Subscription[Any], kind: type[E], **fields: Any) -> E:
     """The next event of a type, passing over others; `member` is compared by name."""
     while True:

@@ -29,7 +29,9 @@ ROOMS: Mapping[str, frozenset[str]] = {
 # The first name under `gossip` decides the room; the package itself is the public face.
 ROOM_OF = {
     "": "facade",
-    **dict.fromkeys(("errors", "events", "members", "keys", "config", "reports"), "values"),
+    **dict.fromkeys(
+        ("errors", "events", "members", "keys", "config", "node_config", "reports"), "values"
+    ),
     "_checks": "values",
     **dict.fromkeys(("_core", "_udp", "_worker", "_evp", "_sim"), "core"),
     **dict.fromkeys(("keyring", "_aead"), "keyring"),

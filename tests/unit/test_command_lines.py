@@ -13,6 +13,9 @@ from gossip.members import decode_name
 
 WEB = gossip.Member("web-1", gossip.Address("10.0.0.7", 7946), b"role=web", incarnation=3, since=9)
 BARE = gossip.Member("web-2", gossip.Address("2001:db8::7", 7946), status=gossip.Status.FAILED)
+TAGGED = gossip.Member(
+    "db-1", gossip.Address("10.0.0.9", 7946), b"\xff\x80", tags={"role": "db", "dc": "ams"}
+)
 
 LINES: list[tuple[gossip.Event, str]] = [
     (gossip.MembersSnapshot((WEB, BARE)), "members    2: web-1 (alive), web-2 (failed)"),
@@ -27,6 +30,13 @@ LINES: list[tuple[gossip.Event, str]] = [
         "failed     web-1, by web-2 (4.2 s suspect, 2 confirmations)",
     ),
     (gossip.MemberLeft(WEB), "left       web-1"),
+    (gossip.MemberReaped(WEB), "reaped     web-1"),
+    (gossip.MemberJoined(TAGGED), "joined     db-1 at 10.0.0.9:7946, dc=ams role=db"),
+    (gossip.UserEvent("deploy", b"42", 7, True), "event      deploy '42' (time 7)"),
+    (
+        gossip.QueryReceived("uptime", b"", 9, "web-2", 12.5, lambda _: None),
+        "query      uptime '' from web-2 (time 9)",
+    ),
     (
         gossip.NameConflict(WEB, gossip.Address("10.0.0.8", 7946), b""),
         "conflict   10.0.0.8:7946 uses the name of web-1 at 10.0.0.7:7946",
@@ -71,6 +81,7 @@ def test_a_member_in_json_has_text_for_addresses_and_hex_for_bytes() -> None:
             "status": "alive",
             "incarnation": 3,
             "versions": [0, 0, 0, 0, 0, 0],
+            "tags": {},
         },
     }
 

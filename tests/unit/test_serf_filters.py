@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import msgpack
 import pytest
 
-from gossip._serf import filters
-from gossip._serf.filters import Patterns, encode_filters
+from gossip._serf import bounds, filters
+from gossip._serf.filters import Patterns, check_patterns
 from gossip.errors import ArgumentError
 
 TAGS = {"role": "web-12", "dc": "ams", "city": "Zürich"}
@@ -70,9 +69,9 @@ def test_patterns_that_cannot_be_used_match_nothing_and_are_counted() -> None:
 
 def test_what_is_kept_of_many_patterns_is_bounded() -> None:
     patterns = Patterns()
-    for number in range(3 * filters.PATTERNS_KEPT):
+    for number in range(3 * bounds.PATTERNS_KEPT):
         patterns.match([(b"role", f"^web-{number}$".encode())], TAGS)
-    assert len(patterns._kept) == filters.PATTERNS_KEPT
+    assert len(patterns._kept) == bounds.PATTERNS_KEPT
 
 
 def test_hostile_patterns_take_linear_time() -> None:
@@ -95,14 +94,6 @@ def test_without_re2_only_plain_text_is_looked_for(monkeypatch: pytest.MonkeyPat
     assert patterns.refused == 1
 
 
-def test_filters_are_written_as_serf_reads_them() -> None:
-    written = encode_filters(["a", "b"], {"role": "^web", "dc": "ams"})
-    assert [each[0] for each in written] == [0, 1, 1]
-    bodies = [msgpack.unpackb(each[1:]) for each in written]
-    assert bodies == [["a", "b"], {"Expr": "^web", "Tag": "role"}, {"Expr": "ams", "Tag": "dc"}]
-    assert encode_filters([], {}) == []
-
-
 def test_a_pattern_of_our_own_that_no_node_could_use_is_an_error() -> None:
     with pytest.raises(ArgumentError, match=r"pattern '\[' of tag 'role': missing"):
-        encode_filters([], {"role": "["})
+        check_patterns({"role": "["})

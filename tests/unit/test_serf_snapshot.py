@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gossip._serf import snapshot
+from gossip._serf import bounds, snapshot
 from gossip._serf.snapshot import Replayed, Snapshot, Write, replay
 from gossip.members import Address
 
@@ -216,7 +216,7 @@ def test_a_full_disk_is_reported_and_nothing_is_lost_when_there_is_room_again() 
 
 
 def test_lines_that_wait_for_a_slow_disk_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(snapshot, "BUFFER_BYTES_MAX", 1000)
+    monkeypatch.setattr(bounds, "SNAPSHOT_BUFFER_BYTES", 1000)
     node = Recorder()
     node.snapshot.joined("a", A)
     stuck = node.snapshot.take(node.now)

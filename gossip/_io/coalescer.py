@@ -1,0 +1,68 @@
+"""Runs the coalescers of a node on its event loop (Serf §17)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from gossip._serf.coalescing import MemberCoalescer, MemberEvent, NamedEvent, UserCoalescer
+from gossip.events import Event, UserEvent
+from gossip.node_config import NodeConfig
+
+
+class Coalescer:
+    """Passes events on to `publish`: at once, or merged, as the config says."""
+
+    def __init__(self, config: NodeConfig, publish: Callable[[Event], None]) -> None:
+        self._publish = publish
+        self._members = (
+            MemberCoalescer[Event](config.coalesce_period, config.quiescent_period)
+            if config.coalesce_period
+            else None
+        )
+        self._users = (
+            UserCoalescer[Event](config.user_coalesce_period, config.user_quiescent_period)
+            if config.user_coalesce_period
+            else None
+        )
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def member(self, kind: str, name: str, event: Event) -> None:
+        if self._members is None:
+            self._publish(event)
+            return
+        self._pass_on(self._members.add(MemberEvent(kind, name, event), time.monotonic()))
+
+    def user(self, event: UserEvent) -> None:
+        if self._users is None:
+            self._publish(event)
+            return
+        named: NamedEvent[Event] = NamedEvent(event.name, event.ltime, event.coalesce, event)
+        self._pass_on(self._users.add(named, time.monotonic()))
+
+    def _pass_on(self, events: list[Event]) -> None:
+        for event in events:
+            self._publish(event)
+        self._set_timer()
+
+    def _set_timer(self) -> None:
+        """One timer; one that comes too early is set anew."""
+        deadlines = [each.deadline for each in (self._members, self._users) if each is not None]
+        due = min((each for each in deadlines if each is not None), default=None)
+        if due is not None and self._timer is None:
+            self._timer = self._loop.call_later(max(0.0, due - time.monotonic()), self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        now = time.monotonic()
+        for coalescer in (self._members, self._users):
+            if coalescer is not None:
+                self._pass_on(coalescer.flush(now))
+        self._set_timer()
+
+    def close(self) -> None:
+        """What waits is lost with the node."""
+        if self._timer is not None:
+            self._timer.cancel()

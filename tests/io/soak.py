@@ -97,7 +97,7 @@ async def flood(host: gossip.Memberlist, serial: int) -> None:
             bare.sendto(alive(f"ghost-{serial}-{number % 3}", "127.0.0.1", 9), host.address)
             bare.sendto(b"\x08" + bytes(500), host.address)
             bare.sendto(os.urandom(50), host.address)
-        await host.ping(host.name)
+        await asyncio.gather(host.ping(host.name), return_exceptions=True)
 
 
 async def soak(seconds: float) -> None:

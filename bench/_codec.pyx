@@ -1,7 +1,7 @@
 """The codec's leaf functions in a tight loop in C: the core's own source, compiled here as well."""
 
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.stdint cimport INT64_MAX, UINT16_MAX, UINT32_MAX
+from libc.stdint cimport INT64_MAX, UINT16_MAX, UINT32_MAX, UINT64_MAX
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memmove, memset, strlen
 from posix.time cimport CLOCK_THREAD_CPUTIME_ID, clock_gettime, timespec

@@ -1,7 +1,8 @@
 """How a benchmark compares, and the table at the end of a run.
 
 `pytest bench` measures; a target that is missed fails the run, and so does, with `--all-targets`,
-one that was not measured. What was measured is written to build/bench/figures.json.
+one that was not measured. What was measured is written to build/bench/figures.json; `--again` goes
+on with that and measures once more what was missed, which on a busy machine may be noise.
 """
 
 from __future__ import annotations
@@ -35,10 +36,20 @@ Measure = Callable[[], float]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all-targets", action="store_true", help="fail when a target has no figure")
+    parser.addoption("--again", action="store_true", help="measure what was missed once more")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--again"):
+        _extra.update(_figures.load(FIGURES))
+        missed = _figures.missed()
+        config.hook.pytest_deselected(items=[each for each in items if each.nodeid not in missed])
+        items[:] = [each for each in items if each.nodeid in missed]
 
 
 @pytest.fixture
-def figures() -> Figures:
+def figures(request: pytest.FixtureRequest) -> Figures:
+    _figures.test = request.node.nodeid
     return _figures
 
 

@@ -45,10 +45,8 @@ cdef inline bint expected_value(const field_t* f, cursor_t* c, void* at) noexcep
     """A value in a form that our own kind writes; False for any other, which may be right too."""
     cdef uint64_t value = 0
     cdef uint8_t head
-    if f.kind == KIND_VALUE:
-        return msgpack_value(c, <slice_t*>at)
-    if not cursor_u8(c, &head):
-        return False
+    if f.kind == KIND_VALUE or not cursor_u8(c, &head):
+        return False                    # a value of any type is decode_map's
     if f.kind >= KIND_STRING:
         if (head & 0xE0) == 0xA0:
             return cursor_slice(c, head & 0x1F, <slice_t*>at)

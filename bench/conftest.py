@@ -36,7 +36,14 @@ Measure = Callable[[], float]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all-targets", action="store_true", help="fail when a target has no figure")
+    parser.addoption("--tolerance", type=float, help="how far a target may be missed, as a share")
     parser.addoption("--again", action="store_true", help="measure what was missed once more")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    tolerance = config.getoption("--tolerance")
+    if tolerance is not None:
+        _figures.tolerance = tolerance
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -339,6 +339,10 @@ class Swim:
     def stats(self) -> dict[str, int]:
         """Counters and gauges; `dropped_...` count what was not used, by reason."""
 
+    def up_at(self, ip: bytes, port: int, at: int = 0) -> tuple[bool, int]:
+        """Whether a member that is up has that address, as far as some rows tell, from `at` on; and
+        where to go on, 0 when all were seen."""
+
     @property
     def broadcast_limit(self) -> int:
         """The largest payload of `broadcast` in bytes."""

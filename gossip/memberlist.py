@@ -107,6 +107,7 @@ class Memberlist:
         self._driver: Driver | None = None
         self._joiner: Joiner | None = None
         self._retrying: asyncio.Task[None] | None = None
+        self._calling: asyncio.Task[None] | None = None
         self._left = False
 
     # Life.
@@ -127,6 +128,7 @@ class Memberlist:
             self._keyring.listen(self._driver.keys_changed)
             _log.info("%s: started at %s", self.name, self._driver.address)
             await self._first_join(self._joiner)
+            self._start_calling(self._joiner, self._driver)
         except BaseException:
             await self.close()
             raise
@@ -158,17 +160,24 @@ class Memberlist:
             _log.warning(text, self.name, interval, report)
         self._retrying = asyncio.create_task(joiner.keep_trying(seeds, interval))
 
+    def _start_calling(self, joiner: Joiner, driver: Driver) -> None:
+        seeds, interval = self._config.seeds, self._config.heal_interval
+        if seeds and interval:
+            calls = joiner.keep_calling(seeds, interval, self._config.heal_time, driver)
+            self._calling = asyncio.create_task(calls)
+
     async def close(self) -> None:
         """Stops at once, without leaving: to the others this node fails. Idempotent."""
         driver = self._driver
         if driver is None:
             return
         driver.check_process()
-        if self._retrying is not None:
-            self._retrying.cancel()
+        tasks = [task for task in (self._retrying, self._calling) if task is not None]
+        for task in tasks:
+            task.cancel()
         await driver.close()
-        if self._retrying is not None:
-            await asyncio.wait([self._retrying])
+        if tasks:
+            await asyncio.wait(tasks)
 
     async def __aenter__(self) -> Self:
         return await self.start()
@@ -198,6 +207,8 @@ class Memberlist:
         if self._left:
             return
         self._stop_retrying()
+        if self._calling is not None:
+            self._calling.cancel()
         driver.leaving = True
         try:
             await within(timeout, driver.ask(driver.leave), "the leave")
@@ -315,6 +326,7 @@ class Memberlist:
             packets_lost_in_kernel=driver.sockets.lost_in_kernel(),
             receive_buffer=driver.sockets.receive_buffer(),
             log_lines_suppressed=driver.reporter.suppressed,
+            seed_calls=self._joiner.calls if self._joiner is not None else 0,
             loop_lag_seconds=driver.pulse.lag(),
             app_stalls=driver.app_stalls,
             core=MappingProxyType(

@@ -133,6 +133,7 @@ class Stats:
     packets_lost_in_kernel: datagrams that came while the receive buffer was full.
     receive_buffer: bytes of receive buffer the system granted.
     log_lines_suppressed: lines not written because their kind came too often.
+    seed_calls: calls of seeds at whose address no member was up, after the start (`heal_interval`).
     loop_lag_seconds: the most that the event loop was late within the last minute; it is looked at
       every 0.25 s.
     app_stalls: how often the node stopped answering because the loop stood still for longer than
@@ -155,6 +156,7 @@ class Stats:
     packets_lost_in_kernel: int
     receive_buffer: int
     log_lines_suppressed: int
+    seed_calls: int
     loop_lag_seconds: float
     app_stalls: int
     core: Mapping[str, int]

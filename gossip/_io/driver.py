@@ -33,7 +33,7 @@ from gossip.config import Config
 from gossip.errors import ClosedError, ForkedError, StateError, WrongLoopError
 from gossip.events import Event, LoopLagged, MembersSnapshot, NameConflict
 from gossip.keyring import Keyring
-from gossip.members import Member, Status, encode_name
+from gossip.members import Address, Member, Status, encode_name
 
 if TYPE_CHECKING:
     from gossip._io.serf import SerfLayer
@@ -247,6 +247,19 @@ class Driver:
             return self._serf.member(name)
         row = self.core.member(encode_name(name))
         return None if row is None else self._seen(member_of(row))
+
+    def size(self) -> int:
+        """How many members there are, those that failed or left lately included."""
+        return self.core.member_count
+
+    async def up_at(self, address: Address) -> bool:
+        """Whether a member that is up has that address. A large table takes several turns."""
+        ip, at = packed(address), 0
+        while True:
+            found, at = self.core.up_at(ip, address.port, at)
+            if found or not at:
+                return found
+            await asyncio.sleep(0)
 
     def packet_stats(self) -> EndpointStats:
         """What went through the UDP socket."""

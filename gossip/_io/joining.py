@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol
 
 from gossip._io import bounds
 from gossip._io.resolve import Seed, SeedError, parse_seed, resolve
@@ -21,6 +23,13 @@ JoinerParts = tuple[str, int, frozenset[Address], bool, Call]
 NO_NODE_NAME = "memberlist: node names are required by configuration but one was not provided"
 
 
+class Pool(Protocol):
+    """What a joiner has to know of the members."""
+
+    def size(self) -> int: ...
+    async def up_at(self, address: Address) -> bool: ...
+
+
 class Joiner:
     """Calls seeds. `call` exchanges state with one address, or raises GossipError.
 
@@ -35,6 +44,7 @@ class Joiner:
         self._own = own
         self._require_node_names = require_node_names
         self._call = call
+        self.calls = 0  # of seeds that were no members, by `keep_calling`
         self._slots = asyncio.Semaphore(bounds.JOINS_AT_ONCE)
 
     async def join(self, seeds: Sequence[str], timeout: float | None) -> JoinReport:
@@ -68,6 +78,55 @@ class Joiner:
                 _log.info("%s: joined through its seeds:\n%s", self._node, report)
                 return
             _log.debug("%s: no seed is reached yet:\n%s", self._node, report)
+
+    async def keep_calling(
+        self, seeds: Sequence[str], interval: float, heal_time: float, pool: Pool
+    ) -> None:
+        """Calls seeds that are no members, one at a time and slowly, for ever: a pool that began as
+        islands, or whose failed members have other addresses now, becomes one again.
+
+        After half to one and a half of `interval` it draws whether this is the node to call: all
+        nodes of a pool together call about as often as there are seeds. Then the names are resolved
+        anew. An address that is no member's for longer than `heal_time` is called no more.
+        """
+        loop = asyncio.get_running_loop()
+        missing: dict[Address, float] = {}
+        while True:
+            await asyncio.sleep(interval * random.uniform(0.5, 1.5))
+            if random.random() * pool.size() >= len(seeds):
+                continue
+            absent = await self._absent(seeds, pool)
+            now = loop.time()
+            missing = {address: missing.get(address, now) for address in absent}
+            due = [address for address in absent if now - missing[address] <= heal_time]
+            if due and await self._call_again(random.choice(due), absent):
+                missing.clear()
+
+    async def _absent(self, seeds: Sequence[str], pool: Pool) -> dict[Address, str]:
+        """The addresses of seeds at which no member is up, with the names the nodes should have."""
+        absent: dict[Address, str] = {}
+        for text in seeds:
+            try:
+                seed = parse_seed(text, self._port)
+                addresses = await resolve(seed)
+            except SeedError as error:
+                _log.debug("%s: %s", self._node, error)
+                continue
+            for address in addresses:
+                unnamed = self._require_node_names and not seed.node_name
+                if address not in self._own and not unnamed and not await pool.up_at(address):
+                    absent[address] = seed.node_name
+        return absent
+
+    async def _call_again(self, address: Address, names: Mapping[Address, str]) -> bool:
+        self.calls += 1
+        try:
+            await self._call(address, encode_name(names[address]))
+        except GossipError as error:
+            _log.debug("%s: the seed at %s is still away: %s", self._node, address, error)
+            return False
+        _log.info("%s: joined again through the seed at %s", self._node, address)
+        return True
 
     async def _seed(self, progress: _Progress) -> None:
         try:

@@ -69,6 +69,7 @@ cdef enum:
     ERROR_TEXT_BYTES_MAX = 320       # what is kept of a peer's error text
     PENDING_ACKS_MAX = 1024          # relays for others, and own pings by hand
     RELAY_UNKNOWN_PER_SECOND = 16    # indirect pings to targets that are not members
+    ADDRESS_ROWS_MAX = 4096          # rows looked at in one go for who has an address
     LOST_MAX = 1024                  # failed members that are remembered, to be called again
     EVENTS_MAX = 1 << 18
     EVENT_BYTES_MAX = 1 << 26        # payload bytes waiting for Python

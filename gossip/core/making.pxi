@@ -77,6 +77,19 @@ cdef int fill_slot(slot_t* slot, uint8_t* arena, bytes data) except -1:
     return 0
 
 
+cdef member_t* copy_members(swim_t* s, uint32_t* count) noexcept:
+    """The rows of all members, each with a reference to its identity; NULL without memory."""
+    cdef uint32_t n = s.table.order_count
+    cdef uint32_t i
+    cdef member_t* rows = <member_t*>malloc((n + 1) * sizeof(member_t))
+    if rows != NULL:
+        for i in range(n):
+            rows[i] = row_at(s, table_at(&s.table, i))[0]
+            identity_retain(rows[i].identity)
+    count[0] = n
+    return rows
+
+
 cdef batch_t* new_batch(uint32_t capacity, size_t size) except NULL:
     cdef batch_t* batch = <batch_t*>calloc(1, sizeof(batch_t))
     if batch != NULL:

@@ -3,6 +3,24 @@
 # A call is a TCP ping that carries the name, so that whoever was given the address of a lost member
 # since is left alone. If the node of that name answers, states are exchanged a few times.
 
+cdef bint is_up_at(swim_t* s, const addr_t* address, uint32_t* at) noexcept nogil:
+    """Whether a member that is up has that address. Some rows are looked at, from `at` on, which
+    is then where to go on, or 0 behind the last one."""
+    cdef uint32_t end = min(s.table.used, at[0] + <uint32_t>ADDRESS_ROWS_MAX)
+    cdef const member_t* row
+    cdef addr_t known
+    cdef uint32_t i
+    for i in range(at[0], end):
+        row = row_at(s, i)
+        if row.identity == NULL or not is_up(row):
+            continue
+        identity_addr_t(row.identity, &known)
+        if addr_equal(&known, address):
+            return True
+    at[0] = end if end < s.table.used else 0
+    return False
+
+
 cdef bint calls_now(swim_t* s) noexcept nogil:
     """Whether this node is the one to call this time. Each node of a large rest calls seldom, of a
     small one always: as many calls in an interval as there are lost, by all together."""

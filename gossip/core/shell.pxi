@@ -424,13 +424,8 @@ cdef class Swim:
     def members(self):
         """A list of tuples: with 100,000 members this takes its time, and is never sliced."""
         cdef swim_t* s = self._hold()
-        cdef uint32_t count = s.table.order_count
-        cdef uint32_t i
-        cdef member_t* rows = <member_t*>malloc((count + 1) * sizeof(member_t))
-        if rows != NULL:
-            for i in range(count):
-                rows[i] = row_at(s, table_at(&s.table, i))[0]
-                identity_retain(rows[i].identity)
+        cdef uint32_t count, i
+        cdef member_t* rows = copy_members(s, &count)
         self._let_go()
         if rows == NULL:
             raise MemoryError()
@@ -460,6 +455,12 @@ cdef class Swim:
         finally:
             identity_release(self._hold().identities, row.identity)
             self._let_go()
+
+    def up_at(self, bytes ip, port, uint32_t at=0):
+        cdef addr_t address = address_of(ip, port)
+        cdef bint found = is_up_at(self._hold(), &address, &at)
+        self._let_go()
+        return (bool(found), at)
 
     @property
     def member_count(self):

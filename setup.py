@@ -60,6 +60,10 @@ def link_arguments() -> list[str]:
     return ["--coverage"] if enabled("GOSSIP_COVERAGE") else sanitizers()
 
 
+# Where the parts of an extension lie that is more than one file.
+PARTS = {"_core": "gossip/core/*.pxi", "_sim": "gossip/sim/*.pxi"}
+
+
 def extension(source: str) -> Extension:
     name = os.path.basename(source).removesuffix(".pyx")
     faces = sorted(glob("gossip/*.pxd"))
@@ -67,7 +71,7 @@ def extension(source: str) -> Extension:
         f"gossip.{name}",
         [source],
         define_macros=[("Py_LIMITED_API", STABLE_ABI), ("CYTHON_LIMITED_API", "1")],
-        depends=faces + (sorted(glob("gossip/core/*.pxi")) if name == "_core" else []),
+        depends=faces + sorted(glob(PARTS.get(name, ""))),
         extra_compile_args=compile_arguments(),
         extra_link_args=link_arguments(),
         py_limited_api=True,

@@ -1,6 +1,6 @@
 # The core's face to C: a datagram, a batch of them, an opaque state machine and its entries.
 
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef struct addr_t:
     uint8_t[16] ip
@@ -46,13 +46,92 @@ cdef class NonceSource:
     cdef fill_fn fill
     cdef void* ctx
 
+cdef struct buffer_t:
+    uint8_t* data
+    size_t len
+    size_t cap
+
+cdef struct rng_t:
+    uint64_t state
+
+cdef enum CommandKind:
+    COMMAND_OPEN
+    COMMAND_WRITE
+    COMMAND_CLOSE
+
+cdef struct command_t:   # what is to be done with a stream
+    uint8_t kind
+    uint32_t stream
+    addr_t peer
+    buffer_t bytes
+
+cdef enum:               # states of members: the order of the wire, then what stays inside
+    MEMBER_ALIVE
+    MEMBER_SUSPECT
+    MEMBER_DEAD
+    MEMBER_LEFT
+
+cdef enum ToldKind:      # the events about members come first; the rest has names in Python only
+    TOLD_JOINED
+    TOLD_UPDATED
+    TOLD_SUSPECTED
+    TOLD_CONFIRMED
+    TOLD_REFUTED
+    TOLD_FAILED
+    TOLD_LEFT
+    TOLD_CONFLICT
+    TOLD_OTHER
+
+cdef struct told_t:      # an event as far as C looks at it
+    uint8_t kind
+    uint8_t state
+    uint32_t incarnation
+    int64_t since_ns
+    addr_t member        # of whom it is about; len 0: nobody
+
+cdef struct seen_t:      # a row of the member table
+    uint64_t print       # of name, address, metadata and versions, the same in all tables of a set
+    addr_t address
+    slice_t name
+    slice_t meta
+    int64_t since_ns
+    uint32_t incarnation
+    uint8_t state
+    bint suspicion       # a timer runs that will fail it
+
+cdef struct gauges_t:    # what must add up
+    uint32_t[6] rows     # of each state, as the table counts them
+    uint32_t order
+    uint32_t suspicions
+    uint32_t[3] probes   # armed timers: timeout, deadline, interval
+    uint32_t gossips
+    uint32_t push_pulls
+    uint32_t suspicion_timers
+    uint32_t queued      # claims that wait for gossip
+    uint32_t sessions
+    uint32_t events
+    uint32_t incarnation
+    int32_t score
+    int32_t score_limit
+    bint leaving
+    bint probing
+
+cdef struct opened_t
+cdef struct pack_t
 cdef struct swim_t
 cdef struct lock_t
 
+cdef class Scratch:
+    cdef batch_t* out
+    cdef batch_t* inbound            # one slot, for packets that come as bytes
+    cdef opened_t* opened
+    cdef pack_t* pack
+
 cdef class Swim:
     cdef swim_t* swim
-    cdef batch_t* out                # what waits to be sent
-    cdef batch_t* inbound            # one slot, for packets that come as bytes
+    cdef batch_t* out                # what waits to be sent; these two are the scratch's
+    cdef batch_t* inbound
+    cdef Scratch scratch
     cdef object _identities
     cdef object _ring                # keeps alive what the envelope points to
     cdef readonly bint needs_gil     # to seal or to open is to call Python
@@ -72,6 +151,32 @@ cdef void swim_send_failed(swim_t* s, const addr_t* peer, int error, int64_t now
                            batch_t* out) noexcept nogil
 cdef int64_t swim_next_deadline(swim_t* s) noexcept nogil
 cdef bint swim_has_output(swim_t* s) noexcept nogil
+
+# Streams and events, for a driver in C.
+cdef bint swim_accept(swim_t* s, const addr_t* peer, int64_t now_ns, batch_t* out,
+                      uint32_t* stream) noexcept nogil
+cdef void swim_opened(swim_t* s, uint32_t stream, int64_t now_ns, batch_t* out) noexcept nogil
+cdef void swim_streamed(swim_t* s, uint32_t stream, const uint8_t* data, size_t size,
+                        int64_t now_ns, batch_t* out) noexcept nogil
+cdef void swim_ended(swim_t* s, uint32_t stream, int64_t now_ns, batch_t* out) noexcept nogil
+cdef void swim_failed(swim_t* s, uint32_t stream, const char* text, int64_t now_ns,
+                      batch_t* out) noexcept nogil
+cdef bint swim_take_command(swim_t* s, command_t* command) noexcept nogil
+cdef void command_free(command_t* command) noexcept nogil
+cdef bint swim_take_event(swim_t* s, told_t* told) noexcept nogil
+cdef uint32_t swim_events(const swim_t* s) noexcept nogil
+
+# What a simulator looks at; and what it throws, for only one place draws random numbers.
+cdef uint32_t swim_rows(const swim_t* s) noexcept nogil
+cdef bint swim_row(const swim_t* s, uint32_t number, seen_t* seen) noexcept nogil
+cdef void swim_gauges(const swim_t* s, gauges_t* gauges) noexcept nogil
+cdef uint64_t swim_probe_sends(const swim_t* s) noexcept nogil
+cdef uint64_t swim_gossips(const swim_t* s) noexcept nogil
+cdef void swim_pause_gossip(swim_t* s, bint paused) noexcept nogil
+cdef uint64_t swim_messages(const swim_t* s) noexcept nogil
+cdef void rng_start(rng_t* rng, uint64_t seed) noexcept nogil
+cdef uint64_t rng_draw(rng_t* rng) noexcept nogil
+cdef uint32_t rng_pick(rng_t* rng, uint32_t n) noexcept nogil
 
 # For a core that `Swim.share` was called of: around each of the calls above, and not with the GIL.
 cdef void lock_take(lock_t* lock) noexcept nogil

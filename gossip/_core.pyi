@@ -198,6 +198,11 @@ _Member = tuple[bytes, bytes, int, bytes, bytes, int, int, int]
 state in ns."""
 
 @final
+class Scratch:
+    """The memory a core needs only while it is entered: a megabyte and more. Cores of one thread
+    may share one, if what they want sent is taken after each entry."""
+
+@final
 class Swim:
     """The state machine of one node, without a socket, clock or lock.
 
@@ -205,7 +210,8 @@ class Swim:
     next deadline. Every `now` is nanoseconds of any clock that never goes back. A request returns a
     number; its answer is the event `("done", number, error or None, value)`.
 
-    `settings` maps every Config field to an integer, durations in ns with the suffix `_ns`. The
+    `settings` maps every Config field to an integer, durations in ns with the suffix `_ns`; a
+    simulator may add what memberlist fixes (`_TRIALS` in core/making.pxi). The
     same settings, seed and inputs give the same outputs. An argument out of range is a ValueError;
     a call before `start` or after `shutdown` a RuntimeError.
     """
@@ -222,10 +228,12 @@ class Swim:
         cidrs: Sequence[tuple[bytes, int]] | None = None,
         seed: int,
         identities: Identities | None = None,
+        scratch: Scratch | None = None,
     ) -> Self: ...
     def share(self) -> None:
         """Has every entry take a lock from now on: a thread of its own is to enter as well. Raises
-        ValueError for a core that was handed `identities`: the lock would not guard them."""
+        ValueError for a core that was handed `identities` or `scratch`: the lock would not guard
+        them."""
 
     def start(self, now: int, clock: int = 0) -> None:
         """Enters its own row and starts the timers (protocol §16, §20).

@@ -74,3 +74,4 @@ include "core/lock.pxi"             # the lock of a core that a thread enters as
 include "core/making.pxi"           # what a Swim is made of and how it is taken apart
 include "core/shell.pxi"            # the class Swim
 include "core/serf_shell.pxi"       # the class Serf
+include "core/outside.pxi"          # what a driver in C needs beside packets and time

@@ -14,11 +14,6 @@ cdef extern from "<sys/mman.h>" nogil:
 cdef enum:
     BUFFER_MAPPED = 1 << 18     # from this size on
 
-cdef struct buffer_t:
-    uint8_t* data
-    size_t len
-    size_t cap
-
 
 cdef inline void buffer_init(buffer_t* b) noexcept nogil:
     b.data = NULL

@@ -257,11 +257,18 @@ cdef void handle_alive(swim_t* s, alive_t* alive) noexcept nogil:
 
 # --- suspect ------------------------------------------------------------------------------------
 
+cdef inline int32_t confirmations_mult(swim_t* s) noexcept nogil:
+    """The multiplier that the wanted confirmations follow from: protocol §18, or a trial's own."""
+    if s.settings.suspicion_k >= 0:
+        return <int32_t>s.settings.suspicion_k + 2
+    return <int32_t>s.settings.suspicion_mult
+
+
 cdef void start_suspicion(swim_t* s, uint32_t index, const claim_t* claim) noexcept nogil:
     """Marks the member suspect and starts the timer that will fail it; protocol §18."""
     cdef member_t* row = row_at(s, index)
     cdef uint32_t n = s.table.order_count
-    cdef int64_t k = suspicion_k(s.settings.suspicion_mult, n)
+    cdef int64_t k = suspicion_k(confirmations_mult(s), n)
     cdef int64_t low = suspicion_min_ns(s.settings.suspicion_mult, n, s.settings.probe_interval_ns)
     cdef int64_t high = low * s.settings.suspicion_max_timeout_mult
     cdef uint64_t accuser = table_hash(&s.table, claim.from_)

@@ -106,7 +106,8 @@ cdef void gossip_tick(swim_t* s, int64_t due_ns) noexcept nogil:
     if next_ns <= s.now_ns:
         next_ns += (s.now_ns - next_ns) // interval * interval + interval
     timers_arm(&s.timers, TIMER_GOSSIP, 0, next_ns)
-    gossip_round(s)
+    if not s.gossip_paused:
+        gossip_round(s)
 
 
 cdef void notice_stall(swim_t* s) noexcept nogil:
@@ -117,6 +118,8 @@ cdef void notice_stall(swim_t* s) noexcept nogil:
     """
     cdef timer_t timer
     cdef int64_t late_ns = s.now_ns - timers_next(&s.timers)
+    if not s.settings.notice_stalls:
+        return
     if timers_next(&s.timers) == INT64_MAX or late_ns <= s.settings.probe_interval_ns:
         return
     s.stats[STAT_STALLS] += 1

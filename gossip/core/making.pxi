@@ -11,8 +11,18 @@ cdef tuple _SETTINGS = (
     "dead_node_reclaim_time_ns", "skip_inbound_label_check", "max_members",
     "new_names_per_packet", "name_rule", "ask_accept_member", "report_pings",
     "heal_interval_ns", "heal_time_ns",
+    "suspicion_k", "buddy_system", "nack_percent", "scale_probe_timeout", "notice_stalls",
 )
 assert len(_SETTINGS) * sizeof(int64_t) == sizeof(settings_t)
+
+# For the simulator, which repeats experiments on the protocol; no user sets these. How many
+# confirmations end a suspicion soonest (-1: suspicion_mult - 2); whether a suspect is told with the
+# ping; when a relay sends its nack, in percent of the probe timeout; whether the health score
+# stretches that timeout too; whether a node notices that it stood still.
+cdef dict _TRIALS = {
+    "suspicion_k": -1, "buddy_system": 1, "nack_percent": 100, "scale_probe_timeout": 0,
+    "notice_stalls": 1,
+}
 
 
 cdef void read_numbers(int64_t* fields, tuple names, object values) except *:
@@ -27,7 +37,7 @@ cdef void read_numbers(int64_t* fields, tuple names, object values) except *:
 
 
 cdef void read_settings(settings_t* settings, object values) except *:
-    read_numbers(<int64_t*>settings, _SETTINGS, values)
+    read_numbers(<int64_t*>settings, _SETTINGS, {**_TRIALS, **values})
     if settings.max_members > MEMBERS_MAX:
         raise ValueError(f"max_members: {settings.max_members}, at most {MEMBERS_MAX} fit")
     if not 256 <= settings.udp_buffer_size <= BROADCAST_BYTES_MAX:
@@ -38,14 +48,19 @@ cdef void read_settings(settings_t* settings, object values) except *:
                          f"{PROTOCOL_VERSION_MIN} to {PROTOCOL_VERSION_MAX}")
     if settings.probe_interval_ns <= 0 or settings.probe_timeout_ns <= 0:
         raise ValueError("probe_interval_ns and probe_timeout_ns: must be above 0")
+    if not 1 <= settings.nack_percent <= 100:
+        raise ValueError(f"nack_percent: {settings.nack_percent}, not within 1 to 100")
+    if not -1 <= settings.suspicion_k <= SUSPICION_CONFIRMATIONS_MAX:
+        raise ValueError(f"suspicion_k: {settings.suspicion_k}, not within -1 to "
+                         f"{SUSPICION_CONFIRMATIONS_MAX}")
 
 
 cdef lock_t* lock_for(swim_t* s) except NULL:
     """The lock of a core that a thread enters. It guards that core and nothing that others use."""
     cdef lock_t* lock
-    if s.shares_identities:
-        raise ValueError("a core with identities that others may share cannot be entered by a "
-                         "thread: make it without `identities`")
+    if s.shares:
+        raise ValueError("a core with identities or scratch that others may share cannot be "
+                         "entered by a thread: make it without `identities` and `scratch`")
     lock = lock_new()
     if lock == NULL:
         raise MemoryError()
@@ -110,6 +125,29 @@ cdef void free_batch(batch_t* batch) noexcept:
         free(batch)
 
 
+@cython.final
+cdef class Scratch:
+    """The memory a core needs only while it is entered. Cores of one thread may share one, if
+    what they want sent is taken after each entry."""
+
+    def __cinit__(self):
+        self.out = new_batch(OUT_PACKETS_MAX, OUT_BYTES_MAX)
+        self.inbound = new_batch(1, DATAGRAM_BYTES_MAX)
+        self.opened = opened_new()
+        self.pack = <pack_t*>calloc(1, sizeof(pack_t))
+        if self.opened == NULL or self.pack == NULL:
+            raise MemoryError()
+
+    def __dealloc__(self):
+        free_batch(self.out)
+        free_batch(self.inbound)
+        opened_free(self.opened)
+        if self.pack != NULL:
+            buffer_free(&self.pack.bytes)
+            buffer_free(&self.pack.message)
+            free(self.pack)
+
+
 cdef void free_swim(swim_t* s) noexcept:
     cdef command_t command
     cdef uint32_t i
@@ -137,11 +175,6 @@ cdef void free_swim(swim_t* s) noexcept:
     if s.identity != NULL:
         identity_release(s.identities, s.identity)
     table_free(&s.table)                     # the table may be the last owner of the identities
-    if s.pack != NULL:
-        buffer_free(&s.pack.bytes)
-        buffer_free(&s.pack.message)
-        free(s.pack)
-    opened_free(s.opened)
     replay_free(&s.replay)
     blob_release(s.local_state)
     large_free(&s.large)

@@ -144,9 +144,12 @@ cdef uint32_t next_target(swim_t* s) noexcept nogil:
 cdef void start_probe(swim_t* s) noexcept nogil:
     cdef probe_t* probe = &s.probe
     cdef uint32_t index = next_target(s)
+    cdef int64_t timeout_ns = s.settings.probe_timeout_ns
     cdef member_t* row
     if index == NONE:
         return
+    if s.settings.scale_probe_timeout:
+        timeout_ns = awareness_scale(&s.awareness, timeout_ns)
     row = row_at(s, index)
     identity_addr_t(row.identity, &probe.address)
     probe.row = index
@@ -162,10 +165,9 @@ cdef void start_probe(swim_t* s) noexcept nogil:
     probe.sent_ns = s.now_ns
     probe.deadline_ns = s.now_ns + awareness_scale(&s.awareness, s.settings.probe_interval_ns)
     probe.deadline_timer = timers_arm(&s.timers, TIMER_PROBE_DEADLINE, 0, probe.deadline_ns)
-    probe.timeout_timer = timers_arm(&s.timers, TIMER_PROBE_TIMEOUT, 0,
-                                     s.now_ns + s.settings.probe_timeout_ns)
+    probe.timeout_timer = timers_arm(&s.timers, TIMER_PROBE_TIMEOUT, 0, s.now_ns + timeout_ns)
     s.stats[STAT_PROBES] += 1
-    if row.state == STATE_ALIVE:
+    if row.state == STATE_ALIVE or not s.settings.buddy_system:
         send_ping(s, &probe.address, probe.sequence, identity_name(row.identity), True)
     else:
         send_ping_and_suspicion(s, row)
@@ -314,6 +316,12 @@ cdef void waiter_timeout(swim_t* s, uint32_t sequence) noexcept nogil:
         tell_done(s, waiter.request, error, strlen(error), 0)
     elif waiter.nack:
         send_nack(s, &waiter.requester, waiter.relayed)
+        waiter.nack = False
+        if s.now_ns < waiter.sent_ns + s.settings.probe_timeout_ns:
+            waiter.timer = timers_arm(&s.timers, TIMER_RELAY, sequence,
+                                      waiter.sent_ns + s.settings.probe_timeout_ns)
+            if waiter.timer >= 0:
+                return                     # a late ack is still passed on
     end_waiter(s, waiter)
 
 
@@ -388,6 +396,7 @@ cdef void handle_indirect_ping(swim_t* s, const indirect_ping_t* ping) noexcept 
     cdef addr_t requester, target
     cdef bint known
     cdef bint member = named_member(s, ping.node, ping.target, port) != NULL
+    cdef int64_t patience_ns = s.settings.probe_timeout_ns
     cdef waiter_t* waiter
     if not reply_address(s, ping.source_addr, ping.source_port, ping.source_node, &requester,
                          &known):
@@ -395,7 +404,9 @@ cdef void handle_indirect_ping(swim_t* s, const indirect_ping_t* ping) noexcept 
     if not (member or relay_paid(s)):
         drop(s, DROP_RELAY_UNKNOWN_TARGET)
         return
-    waiter = new_waiter(s, TIMER_RELAY, s.now_ns + s.settings.probe_timeout_ns)
+    if ping.nack:
+        patience_ns = patience_ns * s.settings.nack_percent // 100
+    waiter = new_waiter(s, TIMER_RELAY, s.now_ns + patience_ns)
     if waiter == NULL:
         drop(s, DROP_RELAYS_FULL)
         return

@@ -3,9 +3,6 @@
 # Eight bytes of state, because a simulation holds one for each of its nodes. Never for keys or
 # nonces: those come from the operating system (aead.pxi).
 
-cdef struct rng_t:
-    uint64_t state
-
 
 cdef inline uint64_t rng_mix(uint64_t word) noexcept nogil:
     word = (word ^ (word >> 30)) * <uint64_t>0xBF58476D1CE4E5B9

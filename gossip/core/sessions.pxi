@@ -18,11 +18,6 @@ cdef enum SessionStage:
     STAGE_WRITE
     STAGE_MERGE                # what was read; it is all there
 
-cdef enum CommandKind:
-    COMMAND_OPEN
-    COMMAND_WRITE
-    COMMAND_CLOSE
-
 cdef struct session_t:
     uint32_t stream            # slot and serial: a late report about an old stream finds nothing
     uint8_t role

@@ -16,7 +16,8 @@ cdef class Swim:
     commands, events and the next deadline out. See `_core.pyi` for the exact forms."""
 
     def __cinit__(self, settings, *, bytes name, bytes address, int port, bytes meta=b"",
-                  bytes label=b"", cidrs=None, seed, Identities identities=None):
+                  bytes label=b"", cidrs=None, seed, Identities identities=None,
+                  Scratch scratch=None):
         cdef swim_t* s = <swim_t*>calloc(1, sizeof(swim_t))
         cdef uint8_t[6] vsn
         cdef uint64_t seed_ = seed
@@ -24,11 +25,14 @@ cdef class Swim:
         self.swim = s
         if s == NULL:
             raise MemoryError()
-        self.out = new_batch(OUT_PACKETS_MAX, OUT_BYTES_MAX)
-        self.inbound = new_batch(1, DATAGRAM_BYTES_MAX)
+        self.scratch = scratch if scratch is not None else Scratch()
+        self.out = self.scratch.out
+        self.inbound = self.scratch.inbound
+        s.opened = self.scratch.opened
+        s.pack = self.scratch.pack
         self._identities = identities if identities is not None else Identities(seed_)
         s.identities = (<Identities>self._identities).set
-        s.shares_identities = identities is not None
+        s.shares = identities is not None or scratch is not None
         # An owner of its own: a collector may clear `_identities` before it deallocates this.
         identities_retain(s.identities)
         read_settings(&s.settings, settings)
@@ -38,11 +42,9 @@ cdef class Swim:
         s.probe.timeout_timer = -1
         s.probe.deadline_timer = -1
         awareness_init(&s.awareness, <int32_t>s.settings.awareness_max_multiplier)
-        s.opened = opened_new()
-        s.pack = <pack_t*>calloc(1, sizeof(pack_t))
         s.sessions = <session_t**>calloc(STREAMS_MAX, sizeof(session_t*))
         s.heal = heal_new(seed_)
-        if s.opened == NULL or s.pack == NULL or s.sessions == NULL or s.heal == NULL:
+        if s.sessions == NULL or s.heal == NULL:
             raise MemoryError()
         replay_init(&s.replay, rng_u64(&s.rng))
         table_init(&s.table, s.identities, rng_u64(&s.rng))
@@ -63,8 +65,6 @@ cdef class Swim:
         if not lock_is_foreign(self.lock):          # else it may be in the middle of a change
             free_swim(self.swim)
         lock_free(self.lock)
-        free_batch(self.out)
-        free_batch(self.inbound)
 
     cdef int _check_arguments(self, bytes name, bytes address, bytes meta, bytes label) except -1:
         if not name_allowed(self.swim, view(name)):

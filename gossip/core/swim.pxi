@@ -91,6 +91,12 @@ cdef struct settings_t:
     int64_t report_pings
     int64_t heal_interval_ns
     int64_t heal_time_ns
+    # What memberlist fixes and the papers vary; `_TRIALS` in making.pxi has the values it fixes.
+    int64_t suspicion_k
+    int64_t buddy_system
+    int64_t nack_percent
+    int64_t scale_probe_timeout
+    int64_t notice_stalls
 
 # Messages collected for one destination, before it is known how many packets they fill.
 cdef struct pack_t:
@@ -132,12 +138,6 @@ cdef struct waiter_t:
     addr_t requester
     int64_t sent_ns
     int32_t timer
-
-cdef struct command_t:
-    uint8_t kind
-    uint32_t stream
-    addr_t peer
-    buffer_t bytes
 
 cdef struct commands_t:
     command_t* ring
@@ -186,7 +186,7 @@ cdef struct swim_t:
     opened_t* opened           # scratch of the codec
     pack_t* pack               # scratch of the sender
     identities_t* identities
-    bint shares_identities     # they were handed in: other cores may use them
+    bint shares                # identities or scratch: they were handed in, others may use them
     table_t table
     rng_t rng
     timers_t timers
@@ -214,6 +214,7 @@ cdef struct swim_t:
     uint32_t request
     bint started
     bint leaving
+    bint gossip_paused         # by a simulator
     # What is under way.
     probe_t probe
     waiter_t[PENDING_ACKS_MAX] waiters

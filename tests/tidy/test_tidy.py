@@ -34,7 +34,7 @@ def tree() -> Iterator[str]:
 FILES = {path: (ROOT / path).read_text() for path in tree() if path != ".git"}
 PYTHON = {path: text for path, text in FILES.items() if path.endswith(".py")}
 CYTHON = {path: text for path, text in FILES.items() if Path(path).suffix in (".pyx", ".pxi")}
-CORE = {Path(path).name: text for path, text in CYTHON.items() if path.endswith(".pxi")}
+CORE = {Path(path).name: text for path, text in CYTHON.items() if path.startswith("gossip/core/")}
 ORDER = cython_rules.includes(FILES["gossip/_core.pyx"])
 
 

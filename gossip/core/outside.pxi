@@ -1,0 +1,174 @@
+# outside.pxi: what a driver in C needs beside packets and time: streams, events, and a look inside.
+#
+# The shell does the same for Python. Nothing here decides; all of it is for one thread.
+
+assert <int>TOLD_JOINED == <int>EVENT_JOINED and <int>TOLD_LEFT == <int>EVENT_LEFT
+assert <int>TOLD_CONFLICT == <int>EVENT_CONFLICT
+assert <int>MEMBER_ALIVE == <int>STATE_ALIVE and <int>MEMBER_LEFT == <int>STATE_LEFT
+
+
+cdef void enter(swim_t* s, int64_t now_ns, batch_t* out) noexcept nogil:
+    s.now_ns = now_ns
+    s.out = out
+    s.from_packet = False
+
+
+# --- streams ------------------------------------------------------------------------------------
+
+cdef bint swim_accept(swim_t* s, const addr_t* peer, int64_t now_ns, batch_t* out,
+                      uint32_t* stream) noexcept nogil:
+    """A peer has connected; False when it is to be refused."""
+    cdef session_t* session = NULL
+    enter(s, now_ns, out)
+    if s.started:
+        session = new_session(s, SESSION_SERVE, peer)
+    if session == NULL:
+        return False
+    stream[0] = session.stream
+    return True
+
+
+cdef void swim_opened(swim_t* s, uint32_t stream, int64_t now_ns, batch_t* out) noexcept nogil:
+    enter(s, now_ns, out)
+    if s.started:
+        session_opened(s, stream)
+
+
+cdef void swim_streamed(swim_t* s, uint32_t stream, const uint8_t* data, size_t size,
+                        int64_t now_ns, batch_t* out) noexcept nogil:
+    enter(s, now_ns, out)
+    if s.started:
+        session_received(s, stream, data, size)
+
+
+cdef void swim_ended(swim_t* s, uint32_t stream, int64_t now_ns, batch_t* out) noexcept nogil:
+    enter(s, now_ns, out)
+    if s.started:
+        session_ended(s, stream)
+
+
+cdef void swim_failed(swim_t* s, uint32_t stream, const char* text, int64_t now_ns,
+                      batch_t* out) noexcept nogil:
+    enter(s, now_ns, out)
+    if s.started:
+        session_failed(s, stream, text, strlen(text))
+
+
+cdef bint swim_take_command(swim_t* s, command_t* command) noexcept nogil:
+    """The oldest command; `command_free` gives its bytes back."""
+    return pop_command(s, command)
+
+
+cdef void command_free(command_t* command) noexcept nogil:
+    buffer_free(&command.bytes)
+
+
+# --- events -------------------------------------------------------------------------------------
+
+cdef uint32_t swim_events(const swim_t* s) noexcept nogil:
+    """How many wait."""
+    return s.events.count
+
+
+cdef bint swim_take_event(swim_t* s, told_t* told) noexcept nogil:
+    """The oldest event, without what it carries."""
+    cdef event_t event
+    if not events_pop(&s.events, &event):
+        return False
+    told.kind = min(event.kind, <uint8_t>TOLD_OTHER)
+    told.state = event.state
+    told.incarnation = event.incarnation
+    told.since_ns = event.since_ns
+    told.member.len = 0
+    if event.identity != NULL:
+        identity_addr_t(event.identity, &told.member)
+    event_release(&event, s.identities)
+    return True
+
+
+# --- looking ------------------------------------------------------------------------------------
+
+cdef uint32_t swim_rows(const swim_t* s) noexcept nogil:
+    """Rows ever used; some may be free."""
+    return s.table.used
+
+
+cdef bint swim_row(const swim_t* s, uint32_t number, seen_t* seen) noexcept nogil:
+    """A row by its number; False when it is free, or no member to the world."""
+    cdef const member_t* row = table_row(&s.table, number)
+    if row.identity == NULL or not is_member(row):
+        return False
+    seen.print = row.identity.entry.hash
+    identity_addr_t(row.identity, &seen.address)
+    seen.name = identity_name(row.identity)
+    seen.meta = identity_meta(row.identity)
+    seen.since_ns = row.state_change_ns
+    seen.incarnation = row.incarnation
+    seen.state = row.state
+    seen.suspicion = row.suspicion != NONE
+    return True
+
+
+cdef void count_timer(gauges_t* gauges, uint8_t kind) noexcept nogil:
+    if kind == TIMER_PROBE_TIMEOUT or kind == TIMER_PROBE_DEADLINE or kind == TIMER_PROBE_INTERVAL:
+        gauges.probes[kind] += 1
+    elif kind == TIMER_SUSPICION:
+        gauges.suspicion_timers += 1
+    elif kind == TIMER_GOSSIP:
+        gauges.gossips += 1
+    elif kind == TIMER_PUSH_PULL:
+        gauges.push_pulls += 1
+
+
+cdef void swim_gauges(const swim_t* s, gauges_t* gauges) noexcept nogil:
+    """Sums and sizes; it walks over the timers."""
+    cdef int32_t at
+    memset(gauges, 0, sizeof(gauges_t))
+    memcpy(gauges.rows, s.table.counts, sizeof(gauges.rows))
+    gauges.order = s.table.order_count
+    gauges.suspicions = s.suspicions.count
+    gauges.queued = s.queues[QUEUE_MEMBERSHIP].count
+    gauges.sessions = s.sessions_used
+    gauges.events = s.events.count
+    gauges.incarnation = s.incarnation
+    gauges.score = s.awareness.score
+    gauges.score_limit = s.awareness.limit
+    gauges.leaving = s.leaving
+    gauges.probing = s.probe.phase != PROBE_IDLE
+    for at in range(s.timers.count):
+        count_timer(gauges, timer_at(&s.timers, at).kind)
+
+
+cdef uint64_t swim_probe_sends(const swim_t* s) noexcept nogil:
+    """Grows whenever the probe sends: a ping, or requests to ping for it."""
+    return s.stats[STAT_PROBES] + s.stats[STAT_PROBES_INDIRECT]
+
+
+cdef uint64_t swim_gossips(const swim_t* s) noexcept nogil:
+    """Packets of gossip rounds so far."""
+    return s.stats[STAT_GOSSIPS]
+
+
+cdef void swim_pause_gossip(swim_t* s, bint paused) noexcept nogil:
+    """Whether gossip rounds are left out: memberlist's stands still while its send does."""
+    s.gossip_paused = paused
+
+
+cdef uint64_t swim_messages(const swim_t* s) noexcept nogil:
+    """Messages taken out of packets so far."""
+    return s.stats[STAT_MESSAGES_RECEIVED]
+
+
+# --- random numbers -----------------------------------------------------------------------------
+
+cdef void rng_start(rng_t* rng, uint64_t seed) noexcept nogil:
+    rng_seed(rng, seed)
+
+
+cdef uint64_t rng_draw(rng_t* rng) noexcept nogil:
+    return rng_u64(rng)
+
+
+cdef uint32_t rng_pick(rng_t* rng, uint32_t n) noexcept nogil:
+    """A number of [0, n)."""
+    return rng_below(rng, n)

@@ -1,0 +1,229 @@
+# world.pxi: the state of a simulation: the clock, the nodes, the network between them.
+
+cdef enum:
+    ZONES = 16
+    SIDES = 64
+    PIPES_OF_A_NODE = 512       # the core's bound of streams; a stream's number modulo it is unique
+    TRACE_BYTES = 1 << 16
+    CUT_DATAGRAMS = 1
+    CUT_STREAMS = 2
+
+cdef enum Pause:
+    PAUSE_NONE
+    PAUSE_FROZEN                # nothing runs, as after SIGSTOP
+    PAUSE_BLOCKED               # blocked before sending and after receiving; timers run
+
+cdef enum DelayKind:
+    DELAY_FIXED
+    DELAY_UNIFORM
+    DELAY_EXPONENTIAL
+
+cdef struct delay_t:
+    uint8_t kind
+    int64_t low_ns
+    int64_t high_ns             # of the exponential one: its mean above `low_ns`
+
+cdef struct pipe_t:             # one stream; end 0 has dialled
+    uint32_t[2] nodes
+    uint32_t[2] streams
+    bint[2] open
+    bint[2] known               # whether the node there has a number for it
+    int64_t[2] arrives          # when the last bytes towards that end do
+    bint broken                 # bytes were lost in a cut: nothing more gets through
+    uint32_t on_the_way         # happenings that name it
+    bint used
+
+cdef struct shadow_t:           # what a node held of another at the last look
+    uint64_t print
+    int64_t since_ns
+    uint32_t incarnation
+    uint32_t slot
+    uint8_t state
+    uint8_t told                # the state its events told of, plus 1; 0: never heard of
+    uint32_t look
+
+cdef struct said_t:             # what a node said of itself at one incarnation
+    uint32_t incarnation
+    uint64_t print
+
+cdef struct node_t:
+    swim_t* swim
+    addr_t address
+    uint32_t slot
+    bint up
+    bint leaving
+    bint watched                # its events are for Python
+    uint8_t pause
+    bint stuck                  # blocked in a send of its probe: no timer runs
+    uint8_t zone
+    uint8_t side
+    int64_t armed               # the wake that counts
+    int64_t paused_until
+    int64_t offset_ns           # of its clock
+    int64_t slow_ns             # that each entry takes
+    int64_t busy_until
+    double loss_in
+    double loss_out
+    int64_t rate                # bytes a second out; 0: no bound
+    int64_t line_free           # when what was sent has left
+    uint32_t* pipes             # NONE or a pipe, by stream modulo PIPES_OF_A_NODE
+    # For the checks.
+    shadow_t* shadows
+    said_t* said
+    uint32_t said_count
+    uint32_t said_capacity
+    uint32_t incarnation
+    uint32_t looks
+    uint32_t entries
+
+cdef struct record_t:           # an event that somebody wants to know of
+    int64_t at
+    uint32_t node
+    uint32_t about
+    uint32_t incarnation
+    uint8_t kind
+
+cdef enum:                      # what is counted, in the order of COUNTER_NAMES
+    COUNT_SENT
+    COUNT_SENT_BYTES
+    COUNT_DELIVERED
+    COUNT_LOST
+    COUNT_TICKS
+    COUNT_ENTRIES
+    COUNT_STREAMS
+    COUNT_STREAM_BYTES
+    COUNTERS
+
+COUNTER_NAMES = ("sent", "sent_bytes", "delivered", "lost", "ticks", "entries", "streams",
+                 "stream_bytes")
+assert len(COUNTER_NAMES) == COUNTERS
+
+cdef struct violation_t:
+    int code
+    uint32_t node
+    uint32_t about
+    int64_t at
+    shadow_t before
+    seen_t now
+
+cdef struct world_t:
+    int64_t now
+    rng_t rng
+    heap_t heap
+    node_t* nodes
+    uint32_t count
+    uint32_t capacity
+    uint32_t* slots             # the node at each address, or NONE
+    uint32_t slot_count
+    uint32_t slot_capacity
+    pipe_t* pipes
+    uint32_t pipe_count
+    uint32_t pipe_capacity
+    uint32_t free_pipe          # NONE, or one whose next is in nodes[0]
+    batch_t* out
+    # The network.
+    double loss
+    double duplicates
+    double reordered
+    int64_t reorder_ns
+    uint32_t mtu
+    delay_t[ZONES][ZONES] delays
+    uint8_t[SIDES][SIDES] cuts
+    links_t links
+    # What is noted.
+    uint64_t[COUNTERS] counts
+    uint64_t[TOLD_OTHER + 1] told
+    uint32_t log_kinds          # a bit a kind
+    record_t* log
+    uint32_t log_count
+    uint32_t log_capacity
+    uint8_t* trace
+    uint32_t trace_used
+    void* hasher
+    # The checks.
+    uint32_t check_every        # entries of a node between two looks at it; 0: none
+    int64_t forget_ns           # how long the gone must be remembered at least
+    violation_t violation
+    bint stop                   # Python is wanted
+    bint failed                 # no memory
+
+
+cdef inline double unit(world_t* w) noexcept nogil:
+    """A number of [0, 1)."""
+    return <double>(rng_draw(&w.rng) >> 11) * (1.0 / 9007199254740992.0)
+
+
+cdef inline bint happens(world_t* w, double probability) noexcept nogil:
+    return probability > 0 and unit(w) < probability
+
+
+cdef int64_t delay_of(world_t* w, const delay_t* delay) noexcept nogil:
+    cdef int64_t span = delay.high_ns - delay.low_ns
+    if delay.kind == DELAY_EXPONENTIAL:
+        return delay.low_ns + <int64_t>(-log(1.0 - unit(w)) * <double>delay.high_ns)
+    if delay.kind == DELAY_UNIFORM and span > 0:
+        return delay.low_ns + <int64_t>(unit(w) * <double>span)
+    return delay.low_ns
+
+
+cdef inline uint32_t slot_of(const addr_t* address) noexcept nogil:
+    """The number that an address stands for; NONE when it is none of ours."""
+    if address.len != 4 or address.ip[0] != 10:
+        return NONE
+    return ((<uint32_t>address.ip[1] << 16) | (<uint32_t>address.ip[2] << 8)
+            | <uint32_t>address.ip[3])
+
+
+cdef inline uint32_t node_at(const world_t* w, uint32_t slot) noexcept nogil:
+    return w.slots[slot] if slot < w.slot_count else NONE
+
+
+cdef inline void plan(world_t* w, int64_t at, uint8_t kind, uint32_t node, uint32_t pipe,
+                      uint8_t end, parcel_t* parcel) noexcept nogil:
+    cdef happening_t item
+    item.at = at if at > w.now else w.now
+    item.kind = kind
+    item.node = node
+    item.pipe = pipe
+    item.end = end
+    item.parcel = parcel
+    if pipe != NONE:
+        w.pipes[pipe].on_the_way += 1
+    if not heap_push(&w.heap, &item):
+        free(parcel)
+        w.failed = True
+
+
+# --- the trace ----------------------------------------------------------------------------------
+
+cdef void trace_flush(world_t* w) noexcept with gil:
+    """Hands what was noted to the hash."""
+    if w.trace_used:
+        (<object>w.hasher).update((<const char*>w.trace)[:w.trace_used])
+        w.trace_used = 0
+
+
+cdef inline void trace_put(world_t* w, const void* data, uint32_t size) noexcept nogil:
+    cdef uint32_t part
+    cdef const uint8_t* at = <const uint8_t*>data
+    while size:
+        if w.trace_used == TRACE_BYTES:
+            trace_flush(w)
+        part = min(size, TRACE_BYTES - w.trace_used)
+        memcpy(&w.trace[w.trace_used], at, part)
+        w.trace_used += part
+        at = &at[part]
+        size -= part
+
+
+cdef void trace(world_t* w, uint32_t what, uint32_t node, uint32_t other,
+                const uint8_t* data, uint32_t size) noexcept nogil:
+    cdef uint32_t[6] head
+    head[0] = <uint32_t>w.now
+    head[1] = <uint32_t>(w.now >> 32)
+    head[2] = what
+    head[3] = node
+    head[4] = other
+    head[5] = size
+    trace_put(w, head, sizeof(head))
+    trace_put(w, data, size)

@@ -2,47 +2,39 @@
 
     python examples/cache_refresh.py
 
-A broadcast travels one hop: its sender gossips it to a few random members, whoever wants all to
-have it passes it on the first time he sees it. Gossip is best effort and may come twice or, rarely,
-never: use it for hints such as this one, with a lifetime on what is cached, not for orders.
+A user event reaches every node once, the sender too, without a broker: each passes it on. The
+members may be Python or Go processes: `serf event cache-refresh user:7` does the same. Gossip is
+best effort: give what is cached a lifetime as well, for the node that is cut off meanwhile.
 """
 
 import asyncio
 import contextlib
-import uuid
-from collections import OrderedDict
 
 import gossip
 
-REMEMBERED = 1000
+EVENT = "cache-refresh"
 
 
 class Cache:
     """A dictionary in each process; `refresh` drops a key in all of them."""
 
-    def __init__(self, node: gossip.Memberlist) -> None:
+    def __init__(self, node: gossip.Node) -> None:
         self.values: dict[str, str] = {}
         self._node = node
-        self._seen: OrderedDict[bytes, None] = OrderedDict()
+        self._events = node.events(gossip.UserEvent)
         self._changed = asyncio.Event()
 
     def refresh(self, key: str) -> None:
-        self._spread(uuid.uuid4().bytes + key.encode())  # the id tells two refreshes apart
+        self._node.send_event(EVENT, key.encode(), coalesce=False)
 
     async def listen(self) -> None:
-        async for event in self._node.events(gossip.MessageReceived):
-            if isinstance(event, gossip.MessageReceived):
-                self._spread(event.payload)
-
-    def _spread(self, payload: bytes) -> None:
-        if payload in self._seen:
-            return
-        self._seen[payload] = None
-        if len(self._seen) > REMEMBERED:
-            self._seen.popitem(last=False)
-        self._node.broadcast(payload)
-        self.values.pop(payload[16:].decode(), None)
-        self._changed.set()
+        async for event in self._events:
+            match event:
+                case gossip.UserEvent(name="cache-refresh", payload=key):
+                    self.values.pop(key.decode(), None)
+                case gossip.EventsLost():
+                    self.values.clear()  # too slow to hear of all keys: none can be trusted
+            self._changed.set()
 
     async def dropped(self, key: str) -> None:
         """Waits until the key is gone here."""
@@ -53,10 +45,10 @@ class Cache:
 
 async def main() -> None:
     async with contextlib.AsyncExitStack() as stack:
-        nodes: list[gossip.Memberlist] = []
+        nodes: list[gossip.Node] = []
         for number in range(4):  # in earnest: one in each process
             seeds = [str(node.address) for node in nodes[:1]]
-            node = gossip.Memberlist(f"web-{number}", bind="127.0.0.1:0", seeds=seeds)
+            node = gossip.Node(f"web-{number}", bind="127.0.0.1:0", seeds=seeds)
             nodes.append(await stack.enter_async_context(node))
         caches = [Cache(node) for node in nodes]
         listening = [asyncio.create_task(cache.listen()) for cache in caches]
@@ -66,6 +58,7 @@ async def main() -> None:
         caches[0].refresh("user:7")
         await asyncio.gather(*(cache.dropped("user:7") for cache in caches))
         print(f"user:7 is gone from all {len(caches)} caches")
+        await asyncio.gather(*(node.leave() for node in nodes))
     await asyncio.gather(*listening)  # each ends with its node
 
 

@@ -21,13 +21,13 @@ from gossip._io.joining import Joiner, JoinerParts
 from gossip._io.keys import find_keys
 from gossip._io.requests import within
 from gossip._io.serf import SerfLayer
-from gossip._io.subscriptions import Subscription
+from gossip._io.subscriptions import Hub, Subscription
 from gossip._io.thread import ThreadDriver
 from gossip._io.translate import STATES, packed
 from gossip._udp import interface_addresses
 from gossip.config import AcceptMember, Config, Tuning
 from gossip.errors import ArgumentError, ConfigError, GossipError, StateError
-from gossip.events import Event
+from gossip.events import Event, MembersSnapshot
 from gossip.keyring import Keyring
 from gossip.members import Address, Member, encode_name
 from gossip.reports import JoinReport, Stats
@@ -104,6 +104,7 @@ class Memberlist:
             self._aead = _aead.choose(config.aead)
         except _aead.UnusableError as error:
             raise ConfigError({"aead": str(error)}) from None
+        self._hub = Hub(lambda: MembersSnapshot(()), config.event_buffer)
         self._driver: Driver | None = None
         self._joiner: Joiner | None = None
         self._retrying: asyncio.Task[None] | None = None
@@ -121,7 +122,9 @@ class Memberlist:
         if self._driver is not None:
             raise StateError("a node can be started once; make another one")
         kind = ThreadDriver if self._config.driver == "thread" else Driver
-        self._driver = kind(self.name, self._config, self._keyring, self._aead, self._layer())
+        self._driver = kind(
+            self.name, self._config, self._keyring, self._aead, self._hub, self._layer()
+        )
         self._joiner = self._make_joiner(self._driver)
         try:
             await self._driver.start()
@@ -342,13 +345,15 @@ class Memberlist:
     def events(self, *types: type[Any]) -> Subscription[Any]:
         """Events from this moment on, of the given types or of all; see `Subscription`.
 
-        The first item is a snapshot of the members as they are now. The protocol never waits for
-        whoever reads this.
+        The first item is a snapshot of the members as they are now: of none when the node is not
+        started yet, and all joins follow. The protocol never waits for whoever reads this.
         """
         for kind in types:
             if kind not in get_args(Event):
                 raise ArgumentError(f"events are asked for by their types, not by {kind!r}")
-        return self._running().hub.subscribe(types)
+        if self._driver is not None:
+            self._running()
+        return self._hub.subscribe(types)
 
     # Talking.
 

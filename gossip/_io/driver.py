@@ -49,7 +49,7 @@ class Driver:
     """Runs one node on the event loop it is started on, and on no other.
 
     name, config, keyring and aead are settled; `start` opens the sockets and lets the core live.
-    serf: Serf's layer above the core, which only a `Node` has.
+    hub: where events are published. serf: Serf's layer above the core, which only a `Node` has.
     """
 
     def __init__(
@@ -58,6 +58,7 @@ class Driver:
         config: Config,
         keyring: Keyring,
         aead: Backend,
+        hub: Hub,
         serf: SerfLayer | None = None,
     ) -> None:
         self.loop = asyncio.get_running_loop()
@@ -79,7 +80,8 @@ class Driver:
             self.sockets.close()
             raise
         self.endpoint = Endpoint(self.sockets.udp.fileno(), self.sockets.ipv6, self.core)
-        self.hub = Hub(self.snapshot, config.event_buffer)
+        self.hub = hub
+        hub.snapshot = self.snapshot
         self.reporter = Reporter(name)
         self.requests = Requests(self.loop)
         self._streams = Streams(self.loop, self.core, self.pump, config.tcp_timeout)

@@ -200,7 +200,10 @@ def _key(event: Event) -> Hashable:
 
 
 class Hub:
-    """All subscriptions of one node. One that nobody holds any more is forgotten."""
+    """All subscriptions of one node. One that nobody holds any more is forgotten.
+
+    snapshot: gives the members as they are; a driver puts its own in the place of the first.
+    """
 
     def __init__(self, snapshot: Callable[[], MembersSnapshot], limit: int) -> None:
         self.snapshot = snapshot

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from gossip._aead import Backend
 from gossip._io import bounds
 from gossip._io.driver import Driver
+from gossip._io.subscriptions import Hub
 from gossip._udp import WAITING, Endpoint
 from gossip._worker import Worker
 from gossip.config import Config
@@ -41,9 +42,10 @@ class ThreadDriver(Driver):
         config: Config,
         keyring: Keyring,
         aead: Backend,
+        hub: Hub,
         serf: SerfLayer | None = None,
     ) -> None:
-        super().__init__(name, config, keyring, aead, serf)
+        super().__init__(name, config, keyring, aead, hub, serf)
         self.core.share()
         udp = self.sockets.udp.fileno()
         self._apart = Endpoint(udp, self.sockets.ipv6, self.core, apart=True)

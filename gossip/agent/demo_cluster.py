@@ -20,13 +20,13 @@ class DemoNode:
     address: "" until it is started. condition: "up", "killed" or "left", as the demo made it.
     """
 
-    def __init__(self, config: gossip.Config, heard: Heard) -> None:
-        self.node = gossip.Memberlist.from_config(config)
+    def __init__(self, config: gossip.NodeConfig, heard: Heard) -> None:
+        self.node = gossip.Node.from_config(config)
         self.name = self.node.name
         self.address = ""
         self.condition = "up"
         self.members: dict[str, gossip.Member] = {}
-        self.messages: set[bytes] = set()
+        self.told: list[gossip.UserEvent] = []
         self.stats: gossip.Stats | None = None
         self._heard = heard
         self._changed = asyncio.Event()
@@ -60,20 +60,16 @@ class DemoNode:
         match event:
             case gossip.MembersSnapshot(members):
                 self.members = {member.name: member for member in members}
-            case gossip.MessageReceived(payload):
-                self.hear(payload)
+            case gossip.UserEvent():
+                self.told.append(event)
+            case gossip.QueryReceived():
+                event.respond(self.address.encode())
             case gossip.NameConflict() | gossip.PingCompleted():
                 pass
             case _:
                 member = getattr(event, "member", None)
                 if isinstance(member, gossip.Member):
                     self.members[member.name] = member
-
-    def hear(self, payload: bytes) -> None:
-        """Passes a message on when it is new: memberlist's broadcasts go one hop, not further."""
-        if payload not in self.messages:
-            self.messages.add(payload)
-            self.node.broadcast(payload)
 
     def holds(self, name: str) -> gossip.Status | None:
         """What this node holds the node of that name to be."""
@@ -93,7 +89,7 @@ class Cluster:
         digits = len(str(count))
         self.all = [
             DemoNode(
-                gossip.Config.lan(
+                gossip.NodeConfig.lan(
                     name=f"node-{place + 1:0{digits}}", bind="127.0.0.1:0", plaintext=True
                 ),
                 heard,

@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-Fact = str | int | float | bool | None | list[str] | dict[str, int] | dict[str, float]
+Fact = (
+    str | int | float | bool | None | list[str] | dict[str, int] | dict[str, float] | dict[str, str]
+)
 
 
 class Kind(StrEnum):

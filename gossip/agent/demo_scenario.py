@@ -16,7 +16,9 @@ from gossip.members import Status
 
 SECONDS_MAX = 29.0
 PATIENCE_SECONDS = 2.0
-META = b"version=2"
+TAGS = {"version": "2"}
+EVENT, QUERY = "cache-refresh", "uptime"
+QUERY_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +59,9 @@ class Scenario:
         self.steps = (
             Step("start", f"{count} nodes open their sockets", 5.0, self._start),
             Step("join", f"all join {every[0].name}; all shall see all", 12.0, self._join),
-            Step("update", f"{every[1].name} changes its metadata", 8.0, self._update),
-            Step("message", f"{every[0].name} broadcasts a message", 8.0, self._message),
+            Step("update", f"{every[1].name} changes its tags", 8.0, self._update),
+            Step("event", f"{every[0].name} tells all with a user event", 8.0, self._event),
+            Step("query", f"{every[0].name} asks all with a query", 8.0, self._query),
             Step("fail", f"{last.name} is killed without a word", 24.0, self._fail),
             Step("leave", f"{leaver.name} leaves with a goodbye", 8.0, self._leave),
         )
@@ -171,31 +174,51 @@ class Scenario:
 
         def knows(each: DemoNode) -> bool:
             member = each.members.get(writer.name)
-            return member is not None and member.meta == META
+            return member is not None and member.tags == TAGS
 
-        await writer.node.update_meta(META)
+        await writer.node.set_tags(TAGS)
         await self._all(others, knows, self._push_pull)
-        text = f"{writer.name} set its metadata to {META.decode()!r}; {all_of(others)} know"
-        return Outcome(text, {"node": writer.name, "meta": META.decode()})
+        text = f"{writer.name} set its tags to version=2; {all_of(others)} know"
+        return Outcome(text, {"node": writer.name, "tags": dict(TAGS)})
 
-    async def _message(self) -> Outcome:
-        sender = self.cluster.all[0]
-        others, sent = self.cluster.up(without=sender), [b"cache-refresh 1"]
-        sender.hear(sent[0])
+    async def _event(self) -> Outcome:
+        sender, nodes = self.cluster.all[0], self.cluster.up()
+        sent = {sender.node.send_event(EVENT, b"user:7")}
 
         def heard(each: DemoNode) -> bool:
-            return not each.messages.isdisjoint(sent)
+            return any(event.ltime in sent for event in each.told)
 
         async def again(late: list[DemoNode]) -> None:
             text = f"gossip has missed {names(late)}: {sender.name} sends it again"
             self._note(text, {"missed": [each.name for each in late]})
             self._reminders += len(late)
-            sent.append(f"cache-refresh {len(sent) + 1}".encode())
-            sender.hear(sent[-1])
+            sent.add(sender.node.send_event(EVENT, b"user:7"))
 
-        await self._all(others, heard, again)
-        text = f"{sender.name}'s broadcast, passed on by each, is with {all_of(others)}"
-        return Outcome(text, {"node": sender.name, "times_sent": len(sent)})
+        await self._all(nodes, heard, again)
+        twice = sum(len(each.told) - len({event.ltime for event in each.told}) for each in nodes)
+        often = f"{twice} times twice" if twice else "once each"
+        text = f"{sender.name}'s {EVENT!r} is with all {len(nodes)}, {often}"
+        return Outcome(text, {"node": sender.name, "times_sent": len(sent), "twice": twice})
+
+    async def _query(self) -> Outcome:
+        asker, nodes = self.cluster.all[0], self.cluster.up()
+        silent, times = {each.name: each for each in nodes}, 0
+        self._pending = lambda: list(silent.values())
+        first = last = 0.0
+        while silent:
+            if times:
+                text = f"no answer from {names(list(silent.values()))}: asked again"
+                self._note(text, {"missed": list(silent)})
+                self._reminders += len(silent)
+            chosen = list(silent) if times else []
+            async for answer in asker.node.query(QUERY, nodes=chosen, timeout=QUERY_SECONDS):
+                silent.pop(answer.node, None)
+                last = self.step_elapsed
+                first = first or last
+            times += 1
+        text = f"all {len(nodes)} answered {asker.name}'s {QUERY!r}, the first after {first:.3f} s"
+        facts: dict[str, Fact] = {"node": asker.name, "times_asked": times}
+        return Outcome(text, facts | {"first": round(first, 4), "last": round(last, 4)})
 
     async def _fail(self) -> Outcome:
         victim = self.cluster.all[-1]

@@ -63,7 +63,8 @@ def failure(error: Exception) -> click.ClickException:
 
 def option_of(field: str) -> str:
     """The option that sets a field of the configuration."""
-    return "--join" if field == "seeds" else f"--{field.replace('_', '-')}"
+    named = {"seeds": "--join", "tags": "--tag", "snapshot_path": "--snapshot"}
+    return named.get(field, f"--{field.replace('_', '-')}")
 
 
 def version() -> str:
@@ -76,4 +77,4 @@ def version() -> str:
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(version(), prog_name="gossip")
 def main() -> None:
-    """Gossip membership on the wire of HashiCorp memberlist."""
+    """Gossip membership on the wire of HashiCorp memberlist and Serf."""

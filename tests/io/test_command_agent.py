@@ -10,9 +10,12 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+import gossip
 
 PROGRAM = [sys.executable, "-c", "from gossip.agent.main import main; main(prog_name='gossip')"]
 PATIENCE = 30.0
@@ -114,6 +117,37 @@ def test_a_key_from_the_environment_opens_the_pool() -> None:
     asyncio.run(scenario())
 
 
+def test_a_serf_agent_shows_tags_user_events_and_queries(tmp_path: Path) -> None:
+    snapshot = tmp_path / "snapshot"
+
+    async def scenario() -> None:
+        async with gossip.Node("node", bind="127.0.0.1:0") as node:
+            options = ("--tag", "role=web", "--tag", "dc=ams", "--snapshot", str(snapshot))
+            node.send_event("before")
+            async with agent(
+                *("--name", "a", "--join", str(node.address), "--replay", *options)
+            ) as a:
+                old = await a.event("user_event")
+                assert old["name"] == "before"
+                node.send_event("deploy", b"42")
+                told = await a.event("user_event")
+                assert (told["name"], told["payload"]) == ("deploy", {"$hex": "3432"})
+                query = node.query("uptime", nodes=["a"], timeout=PATIENCE)
+                asked = await a.event("query_received")
+                assert (asked["name"], asked["source"]) == ("uptime", "node")
+                query.close()
+                seen = node.member("a")
+                assert seen is not None
+                assert seen.tags == {"role": "web", "dc": "ams"}
+                assert seen.versions == (1, 5, 2, 2, 5, 5)
+                a.signal(signal.SIGTERM)
+                await a.event("stopped")
+                assert await a.end() == (0, "")
+            assert b"\nleave\n" in snapshot.read_bytes()
+
+    asyncio.run(scenario())
+
+
 def test_a_second_signal_ends_the_process_at_once() -> None:
     async def scenario() -> None:
         async with agent("--name", "a") as a, agent("--name", "b", "--join", a.address) as b:
@@ -147,6 +181,11 @@ def test_a_port_in_use_is_one_line_on_stderr_and_exit_code_1() -> None:
         (["--key-file", "does-not-exist"], "--key-file: "),
         (["--meta", "x" * 513], "--meta: "),
         (["--join", "/x"], "--join: "),
+        (["--tag", "role"], "--tag: 'role' is not of the form NAME=TEXT"),
+        (["--tag", "role=web", "--meta", "x"], "--meta: a Serf member has tags"),
+        (["--tag", "role=" + "x" * 512], "--tag: Encoded length of tags"),
+        (["--keyring-file", "does-not-exist"], "--keyring-file: "),
+        (["--snapshot", ".", "--bind", "127.0.0.1:0"], "--snapshot: .: Is a directory"),
     ],
 )
 def test_options_that_cannot_work_are_one_line_on_stderr_and_exit_code_2(

@@ -27,7 +27,7 @@ import gossip
 from gossip.agent.main import main
 
 PROGRAM = [sys.executable, "-c", "from gossip.agent.main import main; main(prog_name='gossip')"]
-STEPS = ["start", "join", "update", "message", "fail", "leave"]
+STEPS = ["start", "join", "update", "event", "query", "fail", "leave"]
 SECONDS_MAX = 30.0
 
 
@@ -213,7 +213,7 @@ def test_a_terminal_shows_who_holds_whom_to_be_what(run: Callable[[str], Run]) -
     assert re.search(first + r"( +\N{BULLET}){9} +\?", frames)
     assert re.search(first + r"( +\N{BULLET}){8} +- +\N{MULTIPLICATION SIGN}", frames)
     assert re.search(r"node-10 killed", frames)
-    assert re.search(r"ok +\d+\.\d\d s  all 6 steps", frames)
+    assert re.search(r"ok +\d+\.\d\d s  all 7 steps", frames)
 
 
 def test_a_terminal_without_utf8_gets_ascii(run: Callable[[str], Run]) -> None:

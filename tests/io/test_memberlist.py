@@ -48,6 +48,16 @@ async def test_a_node_that_closes_without_leaving_is_suspected_and_fails() -> No
         assert failed.member.status is gossip.Status.FAILED
 
 
+async def test_events_may_be_asked_for_before_the_start() -> None:
+    async with node("a") as a:
+        b = node("b", a)
+        events = b.events()
+        async with b:
+            assert await events.get(timeout=SECONDS_MAX) == gossip.MembersSnapshot(())
+            names = {(await next_of(events, gossip.MemberJoined)).member.name for _ in range(2)}
+            assert names == {"a", "b"}
+
+
 async def test_an_update_spreads() -> None:
     async with node("a") as a, node("b", a) as b:
         events = b.events(gossip.MemberUpdated)

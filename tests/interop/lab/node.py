@@ -36,18 +36,25 @@ class Node(Child):
     """A node with the view of the pool that its own events add up to."""
 
     def __init__(
-        self, name: str, flavour: Flavour, config: dict[str, Any], arguments: Sequence[str] = ()
+        self,
+        name: str,
+        flavour: Flavour,
+        config: dict[str, Any],
+        arguments: Sequence[str] = (),
+        prefix: Sequence[str] = (),
     ) -> None:
+        """`prefix` is what its command line begins with."""
         super().__init__(name)
         self.flavour = flavour
         self.view: dict[str, View] = {}
         self.address = ""
         self.config = config
         self.arguments = arguments
+        self.prefix = prefix
 
     async def start(self) -> None:
         """Spawn the process and wait until its sockets are open."""
-        await self.spawn([*_COMMANDS[self.flavour], *self.arguments])
+        await self.spawn([*self.prefix, *_COMMANDS[self.flavour], *self.arguments])
         self.write(json.dumps(self.config).encode())
         started = await self.saw("started", _STARTED_WITHIN)
         host, port = started["address"], started["port"]

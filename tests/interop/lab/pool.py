@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 
 from gossip.config import DriverChoice
 from tests.interop.lab.addresses import Network
+from tests.interop.lab.cable import Cable, Side
 from tests.interop.lab.child import Event
 from tests.interop.lab.node import Flavour, Node
 from tests.interop.lab.timings import FAST, SCHEDULING, Timings
@@ -30,6 +31,7 @@ class Shape:
     compression: bool = True
     family: Literal["IPv4", "IPv6"] = "IPv4"
     driver: DriverChoice = "asyncio"
+    heal_interval: float = 30.0
     more: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -43,12 +45,15 @@ class Pool:
     They are named go-1, go-2, ..., python-1, ...; each starts with its name as metadata,
     `state of NAME` as user state and `ack of NAME` as ack payload. Every other Python node runs
     on uvloop, and every third seals with `cryptography`, the rest with EVP where there is one. An
-    error that leaves the block carries everybody's log.
+    error that leaves the block carries everybody's log. With a cable, those of the names in `there`
+    live at its other end.
     """
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: Shape, cable: Cable | None = None, there: Iterable[str] = ()) -> None:
         self.shape = shape
         self.network = Network()
+        self.there = frozenset(there)
+        self._cable = cable
         self.go = [self._node("go", number) for number in range(1, shape.go + 1)]
         self.python = [self._node("python", number) for number in range(1, shape.python + 1)]
         self.extra: list[Node] = []
@@ -88,7 +93,7 @@ class Pool:
     async def restart(self, node: Node) -> Node:
         """A node of the same name, at the same address, in the place of one that has ended."""
         await node.close()
-        reborn = Node(node.name, node.flavour, node.config, node.arguments)
+        reborn = Node(node.name, node.flavour, node.config, node.arguments, node.prefix)
         nodes = self.go if node.flavour == "go" else self.python
         nodes[nodes.index(node)] = reborn
         await reborn.start()
@@ -197,10 +202,15 @@ class Pool:
 
     def _node(self, flavour: Flavour, number: int, name: str = "") -> Node:
         name = name or f"{flavour}-{number}"
-        if self.shape.family == "IPv6":
+        host = number if flavour == "go" else 100 + number
+        prefix: list[str] = []
+        if self._cable is not None:
+            side: Side = "there" if name in self.there else "here"
+            place = {"bind": self._cable.host(side, host), "port": PORT}
+            prefix = self._cable.inside(side)
+        elif self.shape.family == "IPv6":
             place = {"bind": "::1", "port": 0}
         else:
-            host = number if flavour == "go" else 100 + number
             place = {"bind": self.network.host(host), "port": PORT}
         config = {
             "name": name,
@@ -217,9 +227,10 @@ class Pool:
         }
         if flavour == "python":
             config["driver"] = self.shape.driver
+            config["heal_interval"] = self.shape.heal_interval
             config["aead"] = "cryptography" if number % 3 == 0 else "auto"
         uvloop = flavour == "python" and number % 2 == 0
-        return Node(name, flavour, config, ["uvloop"] if uvloop else [])
+        return Node(name, flavour, config, ["uvloop"] if uvloop else [], prefix)
 
     async def _close(self, error: BaseException | None) -> None:
         everybody = [*self.nodes, *self.extra]

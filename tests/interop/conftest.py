@@ -13,6 +13,7 @@ import inspect
 import os
 import shutil
 import subprocess
+import sys
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -49,7 +50,10 @@ def _build_peers() -> str | None:
     if shutil.which("go") is None:
         present = all(binary.exists() for binary in BINARIES)
         return None if present else "Go is not installed, so the real peers cannot be built"
-    built = subprocess.run([PEERS / "build.sh"], capture_output=True, text=True, check=False)
+    environment = os.environ | {"PYTHON": sys.executable}
+    built = subprocess.run(
+        [PEERS / "build.sh"], capture_output=True, text=True, check=False, env=environment
+    )
     return None if built.returncode == 0 else f"the real peers could not be built:\n{built.stderr}"
 
 

@@ -1,4 +1,5 @@
-"""One member of a pool, as a process of its own: the Go library's or ours, asked in one way."""
+"""One member of a pool, as a process of its own: the Go library's, ours or kinship's, asked in one
+way."""
 
 from __future__ import annotations
 
@@ -10,15 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tests.interop import python_node
+from tests.interop import kinship_node, python_node
 from tests.interop.lab.child import Child, Event
 
-Flavour = Literal["go", "python"]
+Flavour = Literal["go", "python", "kinship"]
 
 PEERS = Path(__file__).resolve().parents[1] / "peers" / "bin"
 _COMMANDS: dict[Flavour, list[str]] = {
     "go": [str(PEERS / "memberlist-peer")],
     "python": [sys.executable, python_node.__file__],
+    "kinship": [sys.executable, kinship_node.__file__],
 }
 _STARTED_WITHIN = 30.0
 _CLOSED_WITHIN = 10.0
@@ -107,8 +109,8 @@ class Node(Child):
         return int(await self.call("health_score"))
 
     async def hold_the_gil(self, seconds: float) -> None:
-        """Let no Python run in the process for that long (Python nodes only)."""
-        assert self.flavour == "python"
+        """Let no Python run in the process for that long (not Go)."""
+        assert self.flavour != "go"
         await self.call("hold_gil", timeout=seconds)
 
     async def drop_udp(self, on: bool) -> None:

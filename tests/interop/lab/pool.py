@@ -23,8 +23,9 @@ PORT = 7946
 class Shape:
     """Who is in a pool and what they all have in common."""
 
-    go: int
-    python: int
+    go: int = 0
+    python: int = 0
+    kinship: int = 0  # of a wire of their own: they are no members of a pool of the others
     timings: Timings = FAST
     keys: tuple[bytes, ...] = ()
     label: str = ""
@@ -36,7 +37,7 @@ class Shape:
 
     @property
     def size(self) -> int:
-        return self.go + self.python
+        return self.go + self.python + self.kinship
 
 
 class Pool:
@@ -56,11 +57,12 @@ class Pool:
         self._cable = cable
         self.go = [self._node("go", number) for number in range(1, shape.go + 1)]
         self.python = [self._node("python", number) for number in range(1, shape.python + 1)]
+        self.kinship = [self._node("kinship", number) for number in range(1, shape.kinship + 1)]
         self.extra: list[Node] = []
 
     @property
     def nodes(self) -> list[Node]:
-        return [*self.go, *self.python]
+        return [*self.go, *self.python, *self.kinship]
 
     @property
     def timings(self) -> Timings:
@@ -111,7 +113,7 @@ class Pool:
         Now and then gossip misses a node of so many that join at once. The next push/pulls mend
         that, but with LAN timers they are a minute away: `twice`, and all call a seed again.
         """
-        first, second = (self.go[:1] + self.python + self.go[1:])[:2]
+        first, second = (self.go[:1] + self.python + self.go[1:] + self.kinship)[:2]
         await second.join(first)
         others = [node for node in self.nodes if node not in (first, second)]
         await asyncio.gather(*(node.join((first, second)[i % 2]) for i, node in enumerate(others)))

@@ -12,6 +12,7 @@ import logging
 import os
 import resource
 import sys
+import threading
 from typing import Any
 
 import gossip
@@ -46,11 +47,20 @@ def counters(node: gossip.Memberlist) -> dict[str, Any]:
     }
 
 
+def burn() -> None:
+    """A thread of the application that always wants the interpreter, and a core of its own."""
+    os.sched_setaffinity(0, range(os.cpu_count() or 1))
+    while True:
+        sum(range(1000))
+
+
 async def serve(settings: dict[str, Any]) -> None:
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
     node = configured(settings)
+    if settings.get("burns"):
+        threading.Thread(target=burn, daemon=True).start()
     await node.start()
 
     def on_line() -> None:

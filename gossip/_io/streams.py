@@ -6,6 +6,7 @@ Every stream dies alone: whatever goes wrong on one is told to the core as that 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import os
 import socket
@@ -135,7 +136,8 @@ class Connection(asyncio.Protocol):
         waits = self._inbound and not self._peer_ended and transport.can_write_eof()
         if waits and self._streams.may_linger(self):
             self._abort_after(bounds.LINGER_SECONDS)
-            transport.write_eof()
+            with contextlib.suppress(OSError):  # reset by the peer; the loop hears of it later
+                transport.write_eof()
         else:
             transport.close()
 

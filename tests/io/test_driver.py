@@ -7,6 +7,7 @@ import errno
 import logging
 import os
 import socket
+import struct
 import threading
 import warnings
 from typing import Any
@@ -141,6 +142,23 @@ async def test_only_so_many_finished_streams_may_wait_for_their_peers(
         for _, writer in opened:
             writer.close()
             await writer.wait_closed()
+
+
+async def test_a_stream_that_its_peer_reset_can_still_be_ended() -> None:
+    """What the loop has not seen yet: an error there would stop the rest of what is to be done."""
+    async with node("a") as a, node("b", a) as b:
+        assert a._driver is not None
+        connections = a._driver._streams._connections
+        while connections:
+            await asyncio.sleep(0)
+        with socket.create_connection(a.address) as peer:
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            while not connections:
+                await asyncio.sleep(0)
+        (connection,) = connections
+        connection.end()
+        while connections:
+            await b.ping("a")
 
 
 STATE_BYTES = 15_000_000

@@ -18,6 +18,9 @@ SECONDS_MAX = 20.0
 
 DRIVER: ContextVar[DriverChoice] = ContextVar("DRIVER", default="asyncio")
 
+# How busy the machine is, is no matter of most tests: a member may stand still for seconds.
+PATIENT: Tuning = {"probe_interval": 20.0, "probe_timeout": 10.0, "loop_lag_bound": 0.0}
+
 # Timers for tests that wait for a failure: a suspicion lasts about a tenth of a second.
 QUICK: Tuning = {
     "probe_interval": 0.1,
@@ -33,8 +36,7 @@ def node(name: str, *seeds: gossip.Memberlist, **fields: Any) -> gossip.Memberli
     fields.setdefault("bind", "127.0.0.1:0")
     fields.setdefault("gossip_interval", 0.02)
     fields.setdefault("driver", DRIVER.get())
-    fields.setdefault("loop_lag_bound", 0.0)  # how busy the machine is, is no matter of most tests
-    return gossip.Memberlist(name, seeds=[str(seed.address) for seed in seeds], **fields)
+    return gossip.Memberlist(name, seeds=[str(seed.address) for seed in seeds], **PATIENT | fields)
 
 
 def serf_node(name: str, *seeds: gossip.Memberlist, **fields: Any) -> gossip.Node:
@@ -43,7 +45,7 @@ def serf_node(name: str, *seeds: gossip.Memberlist, **fields: Any) -> gossip.Nod
     fields.setdefault("gossip_interval", 0.02)
     fields.setdefault("leave_propagate_delay", 0.02)
     fields.setdefault("driver", DRIVER.get())
-    return gossip.Node(name, seeds=[str(seed.address) for seed in seeds], **fields)
+    return gossip.Node(name, seeds=[str(seed.address) for seed in seeds], **PATIENT | fields)
 
 
 async def next_of(subscription: gossip.Subscription[Any], kind: type[E], **fields: Any) -> E:

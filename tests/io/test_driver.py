@@ -23,26 +23,35 @@ from gossip._udp import BLOCKED, WAITING, Endpoint
 from .nodes import QUICK, SECONDS_MAX, alive, next_of, node, stranger
 
 
-async def test_a_destination_the_system_refuses_does_not_delay_the_others() -> None:
+async def members_without_a_way(a: gossip.Memberlist) -> None:
     """EACCES for the broadcast address, EAFNOSUPPORT for IPv6 on an IPv4 socket."""
-    async with node("a", **QUICK) as a, node("b", a, **QUICK):
-        events = a.events()
-        with stranger() as bare:
-            bare.sendto(alive("broad", "255.255.255.255", 9), a.address)
-            bare.sendto(alive("six", "2001:db8::1", 9), a.address)
-            await next_of(events, gossip.MemberJoined, member="six")
-            with pytest.raises(gossip.TimeoutExpired):
-                await a.ping("broad")
-            with pytest.raises(gossip.TimeoutExpired):
-                await a.ping("six")
-            assert 0 < await a.ping("b") < 1
-            # A refused ping takes the write-error path of the probe, and the node fails.
-            for name in ("broad", "six"):
-                while (member := a.member(name)) and member.status != "failed":
-                    await events.get(timeout=SECONDS_MAX)
+    events = a.events()
+    with stranger() as bare:
+        bare.sendto(alive("broad", "255.255.255.255", 9), a.address)
+        bare.sendto(alive("six", "2001:db8::1", 9), a.address)
+        await next_of(events, gossip.MemberJoined, member="six")
+
+
+async def test_a_destination_the_system_refuses_does_not_delay_the_others() -> None:
+    async with node("a") as a, node("b", a):
+        await members_without_a_way(a)
+        with pytest.raises(gossip.TimeoutExpired):
+            await a.ping("broad", timeout=0.05)
+        with pytest.raises(gossip.TimeoutExpired):
+            await a.ping("six", timeout=0.05)
+        assert await a.ping("b") > 0
         errors = a.stats().send_errors
         assert errors["EACCES"] > 0
         assert errors["EAFNOSUPPORT"] > 0
+
+
+async def test_a_refused_ping_takes_the_write_error_path_of_the_probe_and_the_node_fails() -> None:
+    async with node("a", **QUICK) as a:
+        events = a.events()
+        await members_without_a_way(a)
+        for name in ("broad", "six"):
+            while (member := a.member(name)) and member.status != "failed":
+                await events.get(timeout=SECONDS_MAX)
 
 
 def make_core(port: int) -> Swim:
@@ -106,7 +115,7 @@ async def test_a_flood_of_garbage_is_counted_and_the_node_goes_on() -> None:
             for _ in range(200):
                 bare.sendto(os.urandom(100), a.address)
             bare.sendto(b"", a.address)
-            assert 0 < await b.ping("a") < 1
+            assert await b.ping("a") > 0
         stats = a.stats()
         assert stats.packets_received > 200
         assert sum(stats.dropped.values()) > 100
@@ -114,24 +123,31 @@ async def test_a_flood_of_garbage_is_counted_and_the_node_goes_on() -> None:
 
 
 async def test_a_bad_stream_dies_alone() -> None:
-    async with node("a", tcp_timeout=0.3) as a, node("b") as b:
+    async with node("a") as a, node("b") as b:
         reader, writer = await asyncio.open_connection(*a.address)
-        slow_reader, slow_writer = await asyncio.open_connection(*a.address)
-        slow_writer.write(b"\x06")
         writer.write(b"\xff" * 100)
         assert (await b.join(str(a.address))).reached == 1
         assert await reader.read() == b""
-        assert await slow_reader.read() == b""
-        for each in (writer, slow_writer):
-            each.close()
-            await each.wait_closed()
-        assert a.stats().core["streams_failed"] == 2
+        writer.close()
+        await writer.wait_closed()
+        assert a.stats().core["streams_failed"] == 1
+
+
+async def test_a_stream_that_is_silent_ends_in_time() -> None:
+    async with node("a", tcp_timeout=0.1) as a:
+        reader, writer = await asyncio.open_connection(*a.address)
+        writer.write(b"\x06")
+        assert await reader.read() == b""
+        writer.close()
+        await writer.wait_closed()
+        assert a.stats().core["streams_failed"] == 1
 
 
 async def test_only_so_many_finished_streams_may_wait_for_their_peers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("gossip._io.bounds.LINGERING_MAX", 2)
+    monkeypatch.setattr("gossip._io.bounds.LINGER_SECONDS", 3600.0)
     async with node("a") as a:
         opened = [await asyncio.open_connection(*a.address) for _ in range(4)]
         for reader, writer in opened:
@@ -185,11 +201,12 @@ async def rest_of(greedy: socket.socket) -> int:
 
 
 async def test_a_peer_that_does_not_read_its_reply_is_cut_off() -> None:
-    async with node("a", enable_compression=False, tcp_timeout=0.1) as a, node("b", a) as b:
+    async with node("a", enable_compression=False) as a, node("b", a) as b:
         a.set_local_state(os.urandom(STATE_BYTES))
+        assert a._driver is not None
+        a._driver._streams.tcp_timeout = 0.1  # the rest of it, to ask for the reply, stays long
         with socket.socket() as greedy:
             received = await call_and_read_one_byte(greedy, a)
-            assert a._driver is not None
             while a._driver._streams._connections:
                 await b.ping("a")
             assert received + await rest_of(greedy) < STATE_BYTES
@@ -200,7 +217,7 @@ async def test_a_peer_that_reads_its_reply_slowly_gets_all_of_it(
 ) -> None:
     """It has tcp_timeout for that; what is shorter is the wait for its end after the last byte."""
     monkeypatch.setattr("gossip._io.bounds.LINGER_SECONDS", 0.01)
-    async with node("a", enable_compression=False) as a, node("b", a) as b:
+    async with node("a", enable_compression=False, tcp_timeout=60.0) as a, node("b", a) as b:
         a.set_local_state(os.urandom(STATE_BYTES))
         with socket.socket() as greedy:
             received = await call_and_read_one_byte(greedy, a)
@@ -259,8 +276,8 @@ async def test_a_forked_child_is_refused_and_stays_silent() -> None:
         said = await asyncio.to_thread(_read_all, reading)
         os.waitpid(child, 0)
         assert said == "members ForkedError; ping ForkedError; close ForkedError; reader 0"
-        assert 0 < await b.ping("a") < 1
-        assert 0 < await a.ping("b") < 1
+        assert await b.ping("a") > 0
+        assert await a.ping("b") > 0
 
 
 def _in_child(node_: gossip.Memberlist) -> str:
@@ -293,7 +310,26 @@ def _read_all(descriptor: int) -> str:
         return pipe.read()
 
 
-async def test_each_change_is_one_line_with_its_cause(caplog: pytest.LogCaptureFixture) -> None:
+def lines_of_a(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [each.getMessage() for each in caplog.records if each.getMessage().startswith("a: ")]
+
+
+async def test_each_change_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "gossip")
+    async with node("a") as a:
+        events = a.events()
+        async with node("b", a) as b:
+            place = b.address
+            await b.update_meta(b"new")
+            await next_of(events, gossip.MemberUpdated)
+        await next_of(events, gossip.MemberLeft)
+    lines = lines_of_a(caplog)
+    assert lines[0].startswith("a: started at 127.0.0.1:")
+    about_b = [line for line in lines if line.startswith("a: b ")]
+    assert about_b == [f"a: b joined, at {place}", "a: b changed its metadata", "a: b left"]
+
+
+async def test_a_failure_is_logged_with_its_cause(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "gossip")
     async with node("a", **QUICK) as a:
         events = a.events()
@@ -301,25 +337,20 @@ async def test_each_change_is_one_line_with_its_cause(caplog: pytest.LogCaptureF
         place = b.address
         await b.close()
         await next_of(events, gossip.MemberFailed)
-        async with node("c", a, **QUICK) as c:
-            await c.update_meta(b"new")
-        await next_of(events, gossip.MemberLeft)
-    lines = [each.getMessage() for each in caplog.records if each.getMessage().startswith("a: ")]
-    # Under load a quick node may be suspected for a moment; b was, for good.
-    assert lines[0].startswith("a: started at 127.0.0.1:")
+    lines = lines_of_a(caplog)
+    # Under load a quick node may be suspected for a moment before; in the end b was, for good.
     about_b = [line for line in lines if line.startswith("a: b ")]
     assert about_b[0] == f"a: b joined, at {place}"
     assert "a: b is suspected by a" in about_b
     assert about_b[-1].startswith("a: b failed: suspected by a ")
     assert about_b[-1].endswith(" s ago, confirmed by 0 more")
-    assert {"a: c changed its metadata", "a: c left"} <= set(lines)
     record = next(each for each in caplog.records if "failed" in each.getMessage())
     assert (record.levelno, record.gossip_event) == (logging.WARNING, "failed")  # type: ignore
 
 
 async def test_a_peer_cannot_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "gossip")
-    async with node("a", **QUICK) as a:
+    async with node("a") as a:
         events = a.events(gossip.MemberJoined)
         with stranger() as bare:
             for number in range(300):

@@ -114,7 +114,7 @@ async def test_application_state_and_ping_payloads_are_carried() -> None:
 
 async def test_a_ping_gives_the_round_trip() -> None:
     async with node("a") as a, node("b", a) as b:
-        assert 0 < await b.ping("a") < 1
+        assert await b.ping("a") > 0
         with pytest.raises(gossip.UnknownMemberError):
             await b.ping("nobody")
 
@@ -128,6 +128,14 @@ async def test_a_ping_of_a_silent_member_expires() -> None:
             await next_of(events, gossip.MemberJoined, member="mute")
             with pytest.raises(gossip.TimeoutExpired):
                 await a.ping("mute")
+
+
+async def test_a_call_may_be_given_less_time() -> None:
+    async with node("a") as a:
+        events = a.events(gossip.MemberJoined)
+        with stranger() as bare:
+            bare.sendto(alive("mute", "127.0.0.1", bare.getsockname()[1]), a.address)
+            await next_of(events, gossip.MemberJoined, member="mute")
             with pytest.raises(gossip.TimeoutExpired, match="not done within"):
                 await a.ping("mute", timeout=0.001)
 
@@ -139,7 +147,7 @@ async def test_encrypted_nodes_speak_and_a_wrong_key_is_counted(aead: AeadChoice
         node("a", key=key, aead=aead) as a,
         node("b", a, key=gossip.encode_key(key), aead="cryptography") as b,
     ):
-        assert 0 < await b.ping("a") < 1
+        assert await b.ping("a") > 0
         assert a.stats().encrypted
         assert a.stats().aead == choose(aead).name
         assert b.stats().aead == "cryptography"
@@ -162,10 +170,10 @@ async def test_keys_are_rotated_without_losing_a_member() -> None:
         for step in ("add", "use"):
             for each in (a, b):
                 getattr(each.keyring, step)(new)
-                assert 0 < await a.ping("b") < 1
+                assert await a.ping("b") > 0
         for each in (a, b):
             each.keyring.remove(old)
-            assert 0 < await b.ping("a") < 1
+            assert await b.ping("a") > 0
         with pytest.raises(gossip.KeyringError):
             a.keyring.remove(new)
         await b.leave(timeout=SECONDS_MAX)
@@ -289,7 +297,7 @@ async def test_the_leave_of_the_block_is_bounded() -> None:
         # With gossip this slow the leave is not spread in time.
         async with node("b", a, leave_timeout=0.05, gossip_interval=60.0) as b:
             begin = loop.time()
-        assert loop.time() - begin < 5
+        assert loop.time() - begin < 30, "not as long as a gossip interval"
         with pytest.raises(gossip.ClosedError):
             b.members()
 
@@ -375,8 +383,8 @@ async def test_wrong_arguments_say_what_is_wrong() -> None:
 
 async def test_ten_nodes_find_each_other_and_may_all_leave_at_once() -> None:
     async with AsyncExitStack() as stack:
-        seed = await stack.enter_async_context(node("n0", **QUICK))
-        others = [node(f"n{number}", seed, **QUICK) for number in range(1, 10)]
+        seed = await stack.enter_async_context(node("n0"))
+        others = [node(f"n{number}", seed) for number in range(1, 10)]
         nodes = [seed, *others]
         await asyncio.gather(*(stack.enter_async_context(each) for each in others))
         for each in nodes:

@@ -120,7 +120,7 @@ def has_ipv6() -> bool:
 async def test_nodes_speak_ipv6() -> None:
     async with node("a", bind="[::1]:0") as a, node("b", a, bind="[::1]:0") as b:
         assert str(a.address).startswith("[::1]:")
-        assert 0 < await b.ping("a") < 1
+        assert await b.ping("a") > 0
 
 
 @pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6 loopback")
@@ -132,7 +132,7 @@ async def test_a_dual_stack_node_serves_both_and_shows_ipv4_as_ipv4() -> None:
         await four.send("dual", b"from four")
         message = await next_of(messages, gossip.MessageReceived)
         assert message.source == four.address
-        assert 0 < await dual.ping("four") < 1
+        assert await dual.ping("four") > 0
         with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as bare:
             bare.sendto(b"\x08from six", ("::1", dual.address.port))
             message = await next_of(messages, gossip.MessageReceived)

@@ -78,7 +78,7 @@ async def test_children_may_end_while_the_thread_is_at_work() -> None:
                 if child == 0:
                     os._exit(_in_child(a))
                 assert os.waitpid(child, 0)[1] == 0
-        assert 0 < await b.ping("a") < 1
+        assert await b.ping("a") > 0
 
 
 def _in_child(a: gossip.Memberlist) -> int:
@@ -108,7 +108,7 @@ async def test_calls_and_packets_may_come_at_the_same_time() -> None:
                 a.keyring.remove(other)
                 await b.update_meta(b"%d" % number)
                 await next_of(events, gossip.MemberUpdated, member="b")
-        assert all(0 < seconds < 5 for seconds in await answered)
+        assert all(seconds > 0 for seconds in await answered)
 
 
 async def test_a_consumer_that_raises_harms_nobody() -> None:
@@ -121,7 +121,7 @@ async def test_a_consumer_that_raises_harms_nobody() -> None:
         with pytest.raises(ZeroDivisionError):
             await consume()
         async with node("b", a) as b:
-            assert 0 < await b.ping("a") < 1
+            assert await b.ping("a") > 0
 
 
 async def test_python_that_seals_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
@@ -131,8 +131,8 @@ async def test_python_that_seals_is_warned_of(caplog: pytest.LogCaptureFixture) 
         node("a", driver="thread", key=key, aead="cryptography") as a,
         node("b", a, key=key) as b,
     ):
-        assert 0 < await b.ping("a") < 1
-        assert 0 < await a.ping("b") < 1
+        assert await b.ping("a") > 0
+        assert await a.ping("b") > 0
     assert "a: packets are sealed by cryptography, which needs the GIL" in caplog.text
 
 

@@ -19,7 +19,7 @@ SECONDS_MAX = 20.0
 DRIVER: ContextVar[DriverChoice] = ContextVar("DRIVER", default="asyncio")
 
 # How busy the machine is, is no matter of most tests: a member may stand still for seconds.
-PATIENT: Tuning = {"probe_interval": 20.0, "probe_timeout": 10.0, "loop_lag_bound": 0.0}
+PATIENT: dict[str, Any] = {"probe_interval": 20.0, "probe_timeout": 10.0, "loop_lag_bound": 0.0}
 
 # Timers for tests that wait for a failure: a suspicion lasts about a tenth of a second.
 QUICK: Tuning = {
@@ -27,6 +27,15 @@ QUICK: Tuning = {
     "probe_timeout": 0.03,
     "gossip_interval": 0.02,
     "suspicion_mult": 1,
+    "suspicion_max_timeout_mult": 1,
+}
+
+# Failures within some seconds, and room for a machine that is five times slower.
+SLOW_ENOUGH: Tuning = {
+    "probe_interval": 0.5,
+    "probe_timeout": 0.4,
+    "gossip_interval": 0.05,
+    "suspicion_mult": 2,
     "suspicion_max_timeout_mult": 1,
 }
 

@@ -317,12 +317,12 @@ def lines_of_a(caplog: pytest.LogCaptureFixture) -> list[str]:
 async def test_each_change_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "gossip")
     async with node("a") as a:
-        events = a.events()
+        updates, leaves = a.events(gossip.MemberUpdated), a.events(gossip.MemberLeft)
         async with node("b", a) as b:
             place = b.address
             await b.update_meta(b"new")
-            await next_of(events, gossip.MemberUpdated)
-        await next_of(events, gossip.MemberLeft)
+            await next_of(updates, gossip.MemberUpdated)
+        await next_of(leaves, gossip.MemberLeft)
     lines = lines_of_a(caplog)
     assert lines[0].startswith("a: started at 127.0.0.1:")
     about_b = [line for line in lines if line.startswith("a: b ")]
@@ -332,11 +332,11 @@ async def test_each_change_is_one_line(caplog: pytest.LogCaptureFixture) -> None
 async def test_a_failure_is_logged_with_its_cause(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "gossip")
     async with node("a", **QUICK) as a:
-        events = a.events()
+        failures = a.events(gossip.MemberFailed)
         b = await node("b", a, **QUICK).start()
         place = b.address
         await b.close()
-        await next_of(events, gossip.MemberFailed)
+        await next_of(failures, gossip.MemberFailed)
     lines = lines_of_a(caplog)
     # Under load a quick node may be suspected for a moment before; in the end b was, for good.
     about_b = [line for line in lines if line.startswith("a: b ")]

@@ -9,7 +9,7 @@ import pytest
 
 import gossip
 
-from .nodes import QUICK, SECONDS_MAX, next_of, node, serf_node
+from .nodes import QUICK, SECONDS_MAX, SLOW_ENOUGH, next_of, node, serf_node
 
 
 async def test_two_nodes_see_each_other_with_their_tags_and_a_leave_is_a_leave() -> None:
@@ -31,10 +31,10 @@ async def test_two_nodes_see_each_other_with_their_tags_and_a_leave_is_a_leave()
 
 
 async def test_a_node_that_closes_without_leaving_fails_and_can_be_removed() -> None:
-    quick: dict[str, Any] = {**QUICK, "broadcast_timeout": SECONDS_MAX}
-    async with serf_node("a", **quick) as a, serf_node("c", a, **quick) as c:
+    fields: dict[str, Any] = {**SLOW_ENOUGH, "broadcast_timeout": SECONDS_MAX}
+    async with serf_node("a", **fields) as a, serf_node("c", a, **fields) as c:
         events, others = a.events(), c.events()
-        b = await serf_node("b", a, **quick).start()
+        b = await serf_node("b", a, **fields).start()
         await next_of(others, gossip.MemberJoined, member="b")
         await b.close()
         failed = await next_of(events, gossip.MemberFailed, member="b")
@@ -54,7 +54,7 @@ async def test_a_node_that_closes_without_leaving_fails_and_can_be_removed() -> 
 async def test_a_suspicion_shows_in_the_status_and_carries_tags() -> None:
     quick: dict[str, Any] = {**QUICK, "suspicion_mult": 20}
     async with serf_node("a", **quick) as a:
-        events = a.events()
+        events = a.events(gossip.MemberSuspected)
         b = await serf_node("b", a, tags={"role": "db"}, **quick).start()
         await b.close()
         suspected = await next_of(events, gossip.MemberSuspected, member="b")

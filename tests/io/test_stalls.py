@@ -24,17 +24,8 @@ from gossip._io.pulse import Pulse
 from gossip._udp import Endpoint
 from gossip._worker import Worker
 
-from .nodes import DRIVER, SECONDS_MAX, alive, next_of, node, stranger
+from .nodes import DRIVER, SECONDS_MAX, SLOW_ENOUGH, alive, next_of, node, stranger
 from .processes import Child, process
-
-# Failures within some seconds, and room for a machine that is five times slower.
-SLOW_ENOUGH: dict[str, Any] = {
-    "probe_interval": 0.5,
-    "probe_timeout": 0.4,
-    "gossip_interval": 0.05,
-    "suspicion_mult": 2,
-    "suspicion_max_timeout_mult": 1,
-}
 
 
 def hold_the_loop(seconds: float) -> None:

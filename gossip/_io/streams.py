@@ -179,6 +179,8 @@ class Streams:
             case ("open", stream, ip, port):
                 task = self._loop.create_task(self._dial(stream, ip, port))
                 self._dialling[stream] = task
+                # Not by the task itself: one that is cancelled before its first step has none.
+                task.add_done_callback(lambda _: self._dialling.pop(stream, None))
             case ("write", stream, data) if stream in self._by_stream:
                 self._by_stream[stream].write(data)
             case ("close", stream):
@@ -280,8 +282,6 @@ class Streams:
             if not self._closed:
                 self._core.stream_failed(stream, reason_of(error), time.monotonic_ns())
                 self._pump()
-        finally:
-            self._dialling.pop(stream, None)
 
     def _end(self, stream: int) -> None:
         connection = self._by_stream.get(stream)

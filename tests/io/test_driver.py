@@ -177,6 +177,17 @@ async def test_a_stream_that_its_peer_reset_can_still_be_ended() -> None:
             await b.ping("a")
 
 
+async def test_a_call_that_is_taken_back_at_once_leaves_nothing_behind() -> None:
+    """As when a fallback ping is commanded, and the ack comes in the same turn of the loop."""
+    async with node("a") as a, node("b", a) as b:
+        assert a._driver is not None
+        streams = a._driver._streams
+        streams.command(("open", 1 << 30, b"\x7f\0\0\x01", b.address.port))
+        streams.command(("close", 1 << 30))
+        while streams._dialling:
+            await b.ping("a")
+
+
 STATE_BYTES = 15_000_000
 """A reply larger than all buffers between: the writer is held up."""
 

@@ -30,12 +30,14 @@ QUICK: dict[str, Any] = {
     "suspicion_mult": 1,
     "suspicion_max_timeout_mult": 1,
     "gossip_to_the_dead_time": 0.5,
+    "dead_node_reclaim_time": 0.1,
     "awareness_max_multiplier": 1,
     "event_buffer": 100,
     "report_pings": True,
 }
 GUESTS = 4
 FLOOD = 200
+NAMES = 10  # of each kind; they come again, since those that failed are remembered
 ROUNDS_LEAST = 60  # also where the machine is slow
 ROUNDS_A_LINE = 2
 
@@ -94,7 +96,8 @@ async def flood(host: gossip.Memberlist, serial: int) -> None:
     """Strangers that are announced and never answer, messages, and rubbish."""
     with stranger() as bare:
         for number in range(FLOOD):
-            bare.sendto(alive(f"ghost-{serial}-{number % 3}", "127.0.0.1", 9), host.address)
+            name = f"ghost-{number % 3}-{serial % NAMES}"
+            bare.sendto(alive(name, "127.0.0.1", 9, serial), host.address)
             bare.sendto(b"\x08" + bytes(500), host.address)
             bare.sendto(os.urandom(50), host.address)
         await asyncio.gather(host.ping(host.name), return_exceptions=True)
@@ -113,7 +116,7 @@ async def soak(seconds: float) -> None:
             if serial % 10 == 1:
                 never_read = first.events()  # and the one before is forgotten
             visits = [
-                visit(f"guest-{serial}-{number}", first, second, third, leaves=number % 2 == 0)
+                visit(f"guest-{number}-{serial % NAMES}", first, second, third, leaves=number < 2)
                 for number in range(GUESTS)
             ]
             await asyncio.gather(*visits, flood(first, serial))

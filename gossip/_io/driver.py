@@ -52,6 +52,8 @@ class Driver:
     hub: where events are published. serf: Serf's layer above the core, which only a `Node` has.
     """
 
+    admission_class: type[Admission] = Admission
+
     def __init__(
         self,
         name: str,
@@ -86,7 +88,7 @@ class Driver:
         self.requests = Requests(self.loop)
         self._streams = Streams(self.loop, self.core, self.pump, config.tcp_timeout)
         self._admission = (
-            Admission(self.loop, config.accept_member, self._admit)
+            self.admission_class(self.loop, config.accept_member, self._admit)
             if config.accept_member
             else None
         )
@@ -229,6 +231,10 @@ class Driver:
         result = call()
         self.pump()
         return result
+
+    def put(self, call: Callable[[], T]) -> T:
+        """The same where the core only takes something in, to send it later."""
+        return self.tell(call)
 
     def keys_changed(self) -> None:
         """The keyring was changed: from now on the core seals and opens with its present keys."""

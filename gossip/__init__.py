@@ -1,5 +1,6 @@
 """Gossip membership: discover peers, detect failures, spread changes, with no server."""
 
+from gossip import blocking
 from gossip._io.pool_keys import PoolKeys
 from gossip._io.queries import Query
 from gossip._io.subscriptions import Subscription
@@ -117,6 +118,7 @@ __all__ = [
     "UnknownMemberError",
     "UserEvent",
     "WrongLoopError",
+    "blocking",
     "encode_key",
     "generate_key",
     "parse_key",

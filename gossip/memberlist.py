@@ -9,11 +9,11 @@ import logging
 import os
 import socket
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import PurePath
 from types import MappingProxyType, TracebackType
-from typing import Any, Self, TypeVar, Unpack, get_args, overload
+from typing import Any, Self, TypeAlias, TypeVar, Unpack, get_args, overload
 
 from gossip import _aead, _checks
 from gossip._io.driver import Driver
@@ -35,6 +35,10 @@ from gossip.reports import JoinReport, Stats
 _log = logging.getLogger("gossip")
 
 E = TypeVar("E", bound=Event)
+
+MakeDriver: TypeAlias = Callable[
+    [str, Config, Keyring, _aead.Backend, Hub, SerfLayer | None], Driver
+]
 
 
 class Memberlist:
@@ -105,6 +109,7 @@ class Memberlist:
         except _aead.UnusableError as error:
             raise ConfigError({"aead": str(error)}) from None
         self._hub = Hub(lambda: MembersSnapshot(()), config.event_buffer)
+        self._make_driver: MakeDriver = ThreadDriver if config.driver == "thread" else Driver
         self._driver: Driver | None = None
         self._joiner: Joiner | None = None
         self._retrying: asyncio.Task[None] | None = None
@@ -121,8 +126,7 @@ class Memberlist:
         """
         if self._driver is not None:
             raise StateError("a node can be started once; make another one")
-        kind = ThreadDriver if self._config.driver == "thread" else Driver
-        self._driver = kind(
+        self._driver = self._make_driver(
             self.name, self._config, self._keyring, self._aead, self._hub, self._layer()
         )
         self._joiner = self._make_joiner(self._driver)
@@ -394,7 +398,7 @@ class Memberlist:
         """
         driver, data = self._running(), checked_payload(payload)
         with value_errors():
-            driver.tell(lambda: driver.core.broadcast(data, encode_name(name)))
+            driver.put(lambda: driver.core.broadcast(data, encode_name(name)))
 
     @property
     def broadcast_limit(self) -> int:
@@ -431,7 +435,7 @@ class Memberlist:
 
     def _running(self) -> Driver:
         if self._driver is None:
-            raise StateError(f"node {self.name} is not started: use `async with` or start()")
+            raise StateError(f"node {self.name} is not started: enter its block, or call start()")
         self._driver.check()
         return self._driver
 

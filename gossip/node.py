@@ -164,7 +164,7 @@ class Node(Memberlist):
         """
         driver, data = self._running(), checked_payload(payload)
         with value_errors():
-            return driver.tell(
+            return driver.put(
                 lambda: self._serf.send_event(_checked_text(name, "an event"), data, coalesce)
             )
 

@@ -23,6 +23,15 @@ PULSE_SECONDS: Final = 0.25
 LAG_WINDOW_SECONDS: Final = 60.0
 """How long the most that the loop was late is remembered, at most; at least half as long."""
 
+CALL_GRACE_SECONDS: Final = 5.0
+"""How much longer than its `timeout=` a blocking call waits for the node's thread to say so."""
+
+LOOP_END_SECONDS: Final = 10.0
+"""How long the end of a blocking node's thread is waited for."""
+
+EVENTS_AHEAD: Final = 64
+"""Events that a blocking subscription takes over from the node's thread at once."""
+
 WRITE_PIECE_BYTES: Final = 256 << 10
 """What is handed to a transport at once; the rest waits until it has been taken."""
 

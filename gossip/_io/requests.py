@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
 
 from gossip._io.reporter import printable
 from gossip.errors import (
@@ -12,6 +14,8 @@ from gossip.errors import (
     TimeoutExpired,
     UnknownMemberError,
 )
+
+T = TypeVar("T")
 
 
 class Requests:
@@ -57,7 +61,7 @@ def _error_of(text: str) -> GossipError:
     return RequestError(text)
 
 
-async def within(timeout: float | None, future: asyncio.Future[int], what: str) -> int:
+async def within(timeout: float | None, future: Awaitable[T], what: str) -> T:
     """The answer, or TimeoutExpired after `timeout` seconds; None waits for the protocol's end."""
     try:
         async with asyncio.timeout(timeout):

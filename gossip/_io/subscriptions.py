@@ -92,6 +92,11 @@ class Subscription(Generic[E]):
         except StopAsyncIteration:
             raise StateError("the subscription has ended: it, or its node, was closed") from None
 
+    @property
+    def closed(self) -> bool:
+        """Whether it has ended: it, or its node, was closed, and all that waited was taken."""
+        return self._closed and not self._waiting and not self._lost and not self._snapshot_due
+
     def close(self) -> None:
         """Ends the subscription; what waits can still be taken. Closing twice is no matter."""
         self._closed = True

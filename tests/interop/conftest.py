@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 
 PEERS = Path(__file__).parent / "peers"
-BINARIES = [PEERS / "bin" / "memberlist-peer", PEERS / "bin" / "serf"]
+BINARIES = [PEERS / "bin" / name for name in ("memberlist-peer", "serf", "serf-debian")]
 PROCESSES_AT_ONCE = 30
 
 
@@ -46,15 +46,18 @@ def peers() -> None:
 
 
 def _build_peers() -> str | None:
-    """What stands in the way; None once both peers lie in bin/. Nothing to do takes Go a second."""
-    if shutil.which("go") is None:
+    """What stands in the way; None once all peers lie in bin/. Nothing to do takes Go a second."""
+    if shutil.which("go") is None or shutil.which("apt-get") is None:
         present = all(binary.exists() for binary in BINARIES)
-        return None if present else "Go is not installed, so the real peers cannot be built"
+        return None if present else "Go and apt-get are needed for the real peers"
     environment = os.environ | {"PYTHON": sys.executable}
-    built = subprocess.run(
-        [PEERS / "build.sh"], capture_output=True, text=True, check=False, env=environment
-    )
-    return None if built.returncode == 0 else f"the real peers could not be built:\n{built.stderr}"
+    for script in ("build.sh", "debian.sh"):
+        made = subprocess.run(
+            [PEERS / script], capture_output=True, text=True, check=False, env=environment
+        )
+        if made.returncode != 0:
+            return f"the real peers could not be made by {script}:\n{made.stderr}"
+    return None
 
 
 class Slots:

@@ -76,16 +76,16 @@ cdef inline uint32_t user_transmit_limit(swim_t* s, int queue) noexcept nogil:
                          min(members - 1, <int64_t>TOLD_DIRECTLY_MAX))
 
 
-cdef void collect_on(swim_t* s, int64_t available, aside_t* aside) noexcept nogil:
-    """Adds to the pack what fits: membership first, then the user's queues in their order. What
-    was set aside, a list a queue, is not taken."""
+cdef void collect_on(swim_t* s, int64_t available, int queues, aside_t* aside) noexcept nogil:
+    """Adds to the pack what fits of the first so many queues: membership, then the user's in their
+    order. What was set aside, a list a queue, is not taken."""
     cdef int64_t left = available
     cdef int i
     if left <= 0:
         return
     left -= queue_take_on(&s.queues[QUEUE_MEMBERSHIP], COMPOUND_PART_BYTES, <uint32_t>left,
                           transmit_limit(s), pack_own, s.pack, &aside[QUEUE_MEMBERSHIP])
-    for i in range(QUEUE_USER, QUEUES):
+    for i in range(QUEUE_USER, queues):
         if left > USER_PART_BYTES and s.queues[i].count:
             left -= queue_take_on(&s.queues[i], USER_PART_BYTES, <uint32_t>left,
                                   user_transmit_limit(s, i), pack_user, s.pack, &aside[i])
@@ -99,11 +99,12 @@ cdef void collected(swim_t* s, aside_t* aside) noexcept nogil:
     drain_finished(s)
 
 
-cdef void collect(swim_t* s, int64_t available) noexcept nogil:
-    """The same for one packet alone."""
+cdef void piggyback(swim_t* s, int64_t available) noexcept nogil:
+    """What fits beside a directed message. Nothing of Serf's: its messages are sent so often, to
+    distinct members, and whom a probe goes to would be told twice for another not at all."""
     cdef aside_t[QUEUES] aside
     memset(aside, 0, sizeof(aside))
-    collect_on(s, available, aside)
+    collect_on(s, available, QUEUE_INTENTS, aside)
     collected(s, aside)
 
 
@@ -142,7 +143,7 @@ cdef void flush_pack(swim_t* s, const addr_t* to, bint crc) noexcept nogil:
 
 
 cdef void send_directed(swim_t* s, const addr_t* to, const writer_t* message,
-                        bint piggyback) noexcept nogil:
+                        bint with_news) noexcept nogil:
     """One message to one address, with as much of the queues as fits beside it.
 
     No CRC: memberlist looks the destination up by its address there, and fails (protocol §3).
@@ -153,10 +154,10 @@ cdef void send_directed(swim_t* s, const addr_t* to, const writer_t* message,
     if message.full:
         drop(s, DROP_OUT_FULL)
         return
-    if piggyback and anything_queued(s):
+    if with_news and (s.queues[QUEUE_MEMBERSHIP].count or s.queues[QUEUE_USER].count):
         pack_clear(s.pack)
         pack_message(s.pack, -1, bytes)
-        collect(s, s.settings.udp_buffer_size - bytes.len - COMPOUND_HEADER_BYTES
+        piggyback(s, s.settings.udp_buffer_size - bytes.len - COMPOUND_HEADER_BYTES
                 - packet_overhead(&s.envelope, False))
         flush_pack(s, to, False)
         return
@@ -180,30 +181,45 @@ cdef bint wants_gossip(void* context, const member_t* row, uint32_t index) noexc
 
 
 cdef bint wants_turn(void* context, const member_t* row, uint32_t index) noexcept nogil:
-    """The same for those whose turn it is: who was told lately waits until the others were."""
+    """The same for those who were not told in the last turns, as many as one message has."""
     cdef swim_t* s = <swim_t*>context
-    cdef uint32_t window = min(rows_in(s, STATE_ALIVE) + rows_in(s, STATE_SUSPECT),
-                               user_transmit_limit(s, QUEUE_EVENTS) + 1)
-    cdef uint32_t round_ = <uint32_t>s.settings.gossip_nodes + 1      # with this node, and after
     return (wants_gossip(context, row, index)
-            and (row.told == 0 or s.gossip_turn - row.told + round_ >= window))
+            and (row.told == 0
+                 or s.gossip_turn - row.told >= user_transmit_limit(s, QUEUE_EVENTS)))
+
+
+cdef uint32_t least_told(swim_t* s, uint32_t wanted, uint32_t* chosen) noexcept nogil:
+    """Those of a small pool who were told longest ago, in that order; of equals, any."""
+    cdef uint32_t n = s.table.order_count
+    cdef uint32_t start = rng_below(&s.rng, n)
+    cdef uint32_t count = 0, i, at, row
+    for i in range(n):
+        row = table_at(&s.table, (start + i) % n)
+        if not wants_gossip(s, row_at(s, row), row):
+            continue
+        at = count
+        while at and row_at(s, chosen[at - 1]).told > row_at(s, row).told:
+            at -= 1
+        if at == wanted:
+            continue
+        count = min(count + 1, wanted)
+        memmove(&chosen[at + 1], &chosen[at], (count - at - 1) * sizeof(uint32_t))
+        chosen[at] = row
+    return count
 
 
 cdef uint32_t gossip_targets(swim_t* s, uint32_t* chosen) noexcept nogil:
     """Random members for one round. While Serf's messages wait it is distinct ones over several
     rounds: each message then reaches as many members as it is sent times."""
     cdef uint32_t wanted = <uint32_t>min(s.settings.gossip_nodes, <int64_t>INDIRECT_CHECKS_MAX)
-    cdef uint32_t[INDIRECT_CHECKS_MAX] others
-    cdef uint32_t count = 0, found, i
-    if layer_queued(s):
-        count = table_random(&s.table, &s.rng, wanted, wants_turn, s, chosen)
-    if count == wanted:
-        return count
-    found = table_random(&s.table, &s.rng, wanted, wants_gossip, s, others)
-    for i in range(found):
-        if count < wanted and not is_among(chosen, count, others[i]):
-            chosen[count] = others[i]
-            count += 1
+    cdef uint32_t count = 0
+    if not layer_queued(s):
+        return table_random(&s.table, &s.rng, wanted, wants_gossip, s, chosen)
+    if s.table.order_count <= TURNS_MAX:
+        return least_told(s, wanted, chosen)
+    count = table_random(&s.table, &s.rng, wanted, wants_turn, s, chosen)
+    if count < wanted:                   # most have just been told, or are gone
+        count = table_random(&s.table, &s.rng, wanted, wants_gossip, s, chosen)
     return count
 
 
@@ -218,7 +234,7 @@ cdef bint gossip_to(swim_t* s, member_t* row, bint* burst) noexcept nogil:
     memset(aside, 0, sizeof(aside))
     while packets < BURST_PACKETS_MAX:
         pack_clear(s.pack)
-        collect_on(s, gossip_room(s), aside)
+        collect_on(s, gossip_room(s), QUEUES, aside)
         if s.pack.count == 0:
             break
         flush_pack(s, &to, protocol_max(row) >= PROTOCOL_CRC)

@@ -93,6 +93,7 @@ cdef enum:
     STATE_MOMENT_BYTES_MAX = 1 << 20    # of the events of one Lamport time in it
     FORCED_LEAVES_MAX = 64           # that wait for their broadcast at the same time
     TOLD_DIRECTLY_MAX = 8            # transmissions at least, if there are as many others
+    TURNS_MAX = 64                   # members of a pool in which destinations take strict turns
     BURST_PACKETS_MAX = 16           # packets to one destination in one gossip round
 
 # Incarnations: a run starts at the seconds since the epoch below, as far as its clock is right, and

@@ -91,6 +91,10 @@ class Node:
         assert self.serf_layer is not None, "this cluster has no Serf layer"
         return self.serf_layer
 
+    def asked(self, result: object) -> None:
+        """The driver's tail after a call of the Serf layer, which gave this result."""
+        self._pump()
+
     # What a user of the core calls.
 
     def join(self, *targets: Node) -> list[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -23,18 +23,12 @@ def pool(size: int, seed: int, faults: Faults | None = None, **changes: int) -> 
     return cluster
 
 
-def say(node: Node, action: Callable[[], object]) -> None:
-    """Something a node's user asks, with the driver's tail."""
-    action()
-    node._pump()
-
-
 def leave(node: Node) -> None:
     node.watch.leaving = True
-    say(node, lambda: node.serf.leave(node.now))
+    node.asked(node.serf.leave(node.now))
 
 
-def told(node: Node, kind: str) -> list[tuple[object, ...]]:
+def told(node: Node, kind: str) -> list[tuple[Any, ...]]:
     return [event for _, event in node.events if event[0] == kind]
 
 
@@ -46,7 +40,7 @@ def test_an_event_reaches_every_member_exactly_once(seed: int) -> None:
     cluster = pool(12, seed, ROUGH)
     for number, node in enumerate(cluster.nodes):
         payload = b"from %d" % number
-        say(node, lambda node=node, payload=payload: node.serf.event(
+        node.asked(node.serf.event(
             b"deploy", payload, False, node.now
         ))  # fmt: skip
     everybody = Counter(b"from %d" % number for number in range(12))
@@ -63,7 +57,7 @@ def test_200_events_a_second_for_10_seconds_reach_all_of_a_pool_of_8_once(seed: 
     first = cluster.nodes[0]
     for number in range(2000):
         payload = b"%064d" % number
-        say(first, lambda payload=payload: first.serf.event(b"refresh", payload, False, first.now))
+        first.asked(first.serf.event(b"refresh", payload, False, first.now))
         cluster.run(5 * MILLISECOND)
     cluster.run(5 * SECOND)
     for node in cluster.nodes:
@@ -77,7 +71,7 @@ def test_an_event_that_a_node_missed_comes_with_a_push_pull(seed: int) -> None:
     cluster = pool(3, seed)
     first, _, last = cluster.nodes
     cluster.network.block(cluster.nodes, [last], only="udp")
-    say(first, lambda: first.serf.event(b"missed", b"x", True, first.now))
+    first.asked(first.serf.event(b"missed", b"x", True, first.now))
     cluster.run(5 * SECOND)
     assert not told(last, "user_event")
     cluster.network.heal()
@@ -114,7 +108,7 @@ def test_a_query_is_answered_by_all_and_ends_as_soon_as_it_is(seed: int) -> None
     cluster = pool(10, seed, Faults(loss=0.02))
     asker = cluster.nodes[3]
     start = asker.now
-    say(asker, lambda: asker.serf.query(
+    asker.asked(asker.serf.query(
         b"uptime", b"", asker.now, ack=True, relay_factor=3, timeout_ns=60 * SECOND
     ))  # fmt: skip
     answered: set[bytes] = set()
@@ -125,11 +119,8 @@ def test_a_query_is_answered_by_all_and_ends_as_soon_as_it_is(seed: int) -> None
             asked = told(node, "query")
             if asked and node.name not in answered:
                 answered.add(node.name)
-                handle = asked[0][1]
-                assert isinstance(handle, int)
-                say(node, lambda node=node, handle=handle: node.serf.respond(
-                    handle, b"I am " + node.name, node.now
-                ))  # fmt: skip
+                node.serf.respond(asked[0][1], b"I am " + node.name, node.now)
+                node.asked(None)
         return bool(told(asker, "query_done"))
 
     cluster.run_until(answer, 60 * SECOND)
@@ -148,7 +139,7 @@ def test_a_query_does_not_wait_for_a_member_that_dies_before_it_answers(seed: in
     cluster = pool(5, seed)
     asker, victim, *_ = cluster.nodes
     victim.kill()
-    say(asker, lambda: asker.serf.query(
+    asker.asked(asker.serf.query(
         b"_serf_ping", None, asker.now, ack=True, acks_answer=True, timeout_ns=300 * SECOND
     ))  # fmt: skip
     took = cluster.run_until(lambda: bool(told(asker, "query_done")), 120 * SECOND)
@@ -162,7 +153,7 @@ def test_a_false_word_of_a_leave_is_refuted_everywhere(seed: int) -> None:
     cluster = pool(6, seed)
     liar, victim, *_ = cluster.nodes
     name = victim.name.decode()
-    say(liar, lambda: liar.serf.force_leave(victim.name, False, liar.now))
+    liar.asked(liar.serf.force_leave(victim.name, False, liar.now))
     assert statuses(liar)[name] == "leaving"
     cluster.run_until(lambda: victim.serf.stats()["refutations"] > 0, 10 * SECOND)
     cluster.run_until(
@@ -180,7 +171,7 @@ def test_a_failed_member_is_pruned_everywhere_by_one_word(seed: int) -> None:
     name = victim.name.decode()
     left = [chief, *others]
     cluster.run_until(lambda: all(statuses(node)[name] == "failed" for node in left), 60 * SECOND)
-    say(chief, lambda: chief.serf.force_leave(victim.name, True, chief.now))
+    chief.asked(chief.serf.force_leave(victim.name, True, chief.now))
     cluster.run_until(lambda: not any(name in statuses(node) for node in left), 30 * SECOND)
     for node in left:
         reaped = [event[1] for event in told(node, "member_reap")]
@@ -207,7 +198,7 @@ def test_an_intent_that_comes_before_its_member_is_kept_for_it(seed: int) -> Non
     cluster.nodes.append(newcomer)
     cluster.network.hosts[newcomer.address] = newcomer
     first = cluster.nodes[0]
-    say(first, lambda: first.serf.force_leave(newcomer.name, False, first.now))
+    first.asked(first.serf.force_leave(newcomer.name, False, first.now))
     cluster.run(3 * SECOND)
     for node in cluster.nodes[:4]:
         assert node.serf.recent_intent(newcomer.name) == ("leave", 1)
@@ -219,8 +210,8 @@ def test_an_intent_that_comes_before_its_member_is_kept_for_it(seed: int) -> Non
         ),
         20 * SECOND,
     )
-    say(newcomer, lambda: newcomer.serf.joining(False, newcomer.now))
-    say(newcomer, lambda: newcomer.serf.joined(False, 1, newcomer.now))
+    newcomer.serf.joining(False, newcomer.now)
+    newcomer.serf.joined(False, 1, newcomer.now)
     cluster.run_until(
         lambda: all(
             statuses(node).get(newcomer.name.decode()) == "alive" for node in cluster.nodes[:4]
@@ -233,19 +224,19 @@ def test_an_intent_that_comes_before_its_member_is_kept_for_it(seed: int) -> Non
 def test_a_newcomer_hears_of_old_events_unless_it_asks_not_to(ignore_old: bool) -> None:
     cluster = pool(3, 1)
     first = cluster.nodes[0]
-    say(first, lambda: first.serf.event(b"old", b"", False, first.now))
+    first.asked(first.serf.event(b"old", b"", False, first.now))
     cluster.run(5 * SECOND)
     newcomer = Node(cluster, 3)
     cluster.nodes.append(newcomer)
     cluster.network.hosts[newcomer.address] = newcomer
     newcomer.start()
-    say(newcomer, lambda: newcomer.serf.joining(ignore_old, newcomer.now))
+    newcomer.serf.joining(ignore_old, newcomer.now)
     newcomer.join(first)
     cluster.run(SECOND)
-    say(newcomer, lambda: newcomer.serf.joined(ignore_old, 1, newcomer.now))
+    newcomer.serf.joined(ignore_old, 1, newcomer.now)
     cluster.run(70 * SECOND)
     assert [event[2] for event in told(newcomer, "user_event")] == ([] if ignore_old else [b"old"])
-    say(first, lambda: first.serf.event(b"new", b"", False, first.now))
+    first.asked(first.serf.event(b"new", b"", False, first.now))
     cluster.run(5 * SECOND)
     assert told(newcomer, "user_event")[-1][2] == b"new"
 
@@ -254,8 +245,8 @@ def test_the_lamport_clocks_of_a_pool_draw_level(seed: int) -> None:
     cluster = pool(6, seed)
     for node in cluster.nodes:
         for _ in range(3):
-            say(node, lambda node=node: node.serf.event(b"e", node.name, False, node.now))
-        say(node, lambda node=node: node.serf.query(b"q", None, node.now))
+            node.asked(node.serf.event(b"e", node.name, False, node.now))
+        node.asked(node.serf.query(b"q", None, node.now))
     cluster.run(70 * SECOND)
     clocks = {node.serf.clocks() for node in cluster.nodes}
     assert len(clocks) == 1

@@ -187,9 +187,10 @@ def test_replies_go_to_addresses_of_members_only() -> None:
     solo, _ = started()
     solo.forget()
     stranger = bytes((203, 0, 113, 9))
-    for number, change in enumerate(
-        [{"Addr": stranger}, {"Port": 53}, {"Addr": b""}, {"Addr": None}, {"Addr": b"123"}]
-    ):
+    changes: list[dict[str, Any]] = [
+        {"Addr": stranger}, {"Port": 53}, {"Addr": b""}, {"Addr": None}, {"Addr": b"123"},
+    ]  # fmt: skip
+    for number, change in enumerate(changes):
         message = wire_serf.query(b"q", 7 + number, 99, Flags=ACK, RelayFactor=3, **change)
         wire_serf.hear(solo, message)
         solo.serf.respond(solo.events_of("query")[-1][1], b"much", solo.now)

@@ -1,4 +1,4 @@
-"""What time does to a Serf node: reaping, reconnecting, checking queues; and flapping (Serf §9)."""
+"""What time does to a Serf node: reaping, queues; and flapping (Serf §9)."""
 
 from __future__ import annotations
 
@@ -16,9 +16,7 @@ HOUR = 3600 * SECOND
 
 
 def started(**changes: Any) -> Solo:
-    return Solo.start(
-        serf=serf(**changes), probe_interval_ns=HOUR, push_pull_interval_ns=0, heal_interval_ns=0
-    )
+    return Solo.start(serf=serf(**changes), probe_interval_ns=HOUR, push_pull_interval_ns=0)
 
 
 def fail(solo: Solo, *names: bytes) -> None:
@@ -117,34 +115,6 @@ def test_intents_about_strangers_are_forgotten_in_time_and_bounded_in_number() -
 
 def dialled(solo: Solo, puppet: Puppet) -> int:
     return sum(stream.ip == puppet.ip for stream in solo.dialled)
-
-
-def test_a_failed_member_is_called_again_and_comes_back() -> None:
-    solo = started(reconnect_interval_ns=10 * SECOND)
-    peer = solo.member("peer", dialled="accept")
-    peer.serve = lambda request: wire.push_pull([peer.entry(incarnation=5)], join=True)
-    fail(solo, b"peer")
-    solo.run_for(9 * SECOND)
-    assert dialled(solo, peer) == 0
-    solo.run_for(2 * SECOND)
-    assert dialled(solo, peer) == 1
-    assert wire_serf.status(solo, b"peer") == "alive"
-    assert solo.serf.stats()["reconnects"] == 1
-    solo.run_for(60 * SECOND)
-    assert dialled(solo, peer) == 1
-    assert not wire_serf.gossiped(solo), "a reconnect is no join: it says nothing to others"
-
-
-def test_the_more_of_the_pool_has_failed_the_oftener_one_is_called() -> None:
-    rates = []
-    for failed in (2, 20):
-        solo = started(reconnect_interval_ns=10 * SECOND, reconnect_timeout_ns=100 * HOUR)
-        peers = solo.members(40)
-        fail(solo, *(peer.name for peer in peers[:failed]))
-        solo.run_for(HOUR)
-        rates.append(solo.serf.stats()["reconnects"])
-    assert 0 < rates[0] < 100, "about a twentieth of 360"
-    assert rates[1] > 300, "as many as are left: always"
 
 
 def test_a_node_that_has_left_calls_nobody() -> None:

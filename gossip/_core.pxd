@@ -146,6 +146,8 @@ cdef class Swim:
     cdef int64_t _broadcast_limit(self) except -1
 
 cdef void swim_receive(swim_t* s, batch_t* inbound, int64_t now_ns, batch_t* out) noexcept nogil
+cdef uint32_t swim_receive_on(swim_t* s, batch_t* inbound, uint32_t first, int64_t now_ns,
+                              batch_t* out) noexcept nogil
 cdef void swim_tick(swim_t* s, int64_t now_ns, batch_t* out) noexcept nogil
 cdef void swim_send_failed(swim_t* s, const addr_t* peer, int error, int64_t now_ns,
                            batch_t* out) noexcept nogil

@@ -8,6 +8,7 @@ cdef enum:
     ERRNO_MAX = 256
     WAITING_ = 1              # events or stream commands wait in the core
     BLOCKED_ = 2              # the socket takes no more: call `flush` when it is writable
+    UNDONE_ = 4               # datagrams were read and not handled: call `on_readable` soon
 
 cdef struct lane_t
 
@@ -21,6 +22,7 @@ cdef class Endpoint:
     cdef batch_t* out               # the core's, or one of its own
     cdef batch_t own
     cdef batch_t inbound
+    cdef uint32_t first             # of the inbound batch that is not handled yet
     cdef lane_t* lane_in
     cdef lane_t* lane_out
     cdef uint64_t packets_in, packets_out, bytes_in, bytes_out, receive_errors

@@ -6,6 +6,7 @@ from gossip._core import Swim
 
 WAITING: Final[int]
 BLOCKED: Final[int]
+UNDONE: Final[int]
 
 @type_check_only
 class EndpointStats(TypedDict):

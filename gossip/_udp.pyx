@@ -20,7 +20,7 @@ from gossip._core cimport (
     slot_t,
     swim_has_output,
     swim_next_deadline,
-    swim_receive,
+    swim_receive_on,
     swim_send_failed,
     swim_tick,
 )
@@ -91,11 +91,13 @@ cdef extern from "<net/if.h>" nogil:
 cdef enum:
     BATCH = 16                # datagrams of one system call
     DRAIN_DATAGRAMS = 48      # of one wake-up, and what a batch brings; then others have their turn
+    DRAIN_NS = 100_000        # after this no further batch is taken in
     SLOT_BYTES = 65536
     SLOT_STRIDE = SLOT_BYTES + 320   # slots a power of two apart would share their cache lines
 
 WAITING = WAITING_
 BLOCKED = BLOCKED_
+UNDONE = UNDONE_
 
 cdef uint8_t[12] V4_IN_V6 = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF]
 
@@ -156,8 +158,8 @@ cdef class Endpoint:
     """One UDP socket and the core it feeds. Does not own the socket.
 
     Every entry sends what the core wants sent before it returns, and returns flags: WAITING,
-    BLOCKED. After `detach` all entries do nothing. One that lives apart sends from a batch of its
-    own: a thread may run it, while another endpoint sends what calls of the user wrote.
+    BLOCKED, UNDONE. After `detach` all entries do nothing. One that lives apart sends from a batch
+    of its own: a thread may run it, while another endpoint sends what calls of the user wrote.
 
     While the core may call Python (an AEAD made of Python objects), the GIL is kept. A core that is
     shared with a thread is only entered without.
@@ -255,15 +257,20 @@ cdef class Endpoint:
         """Batch after batch until the socket is empty: while the answers to one were on their way,
         more may have come, and to look costs a tenth of coming back here through the loop."""
         cdef int flags = 0
-        cdef int taken = 0
-        cdef int count = self._receive()
-        while count > 0:
+        cdef uint32_t taken = 0
+        cdef int64_t now = monotonic_ns()
+        cdef int64_t end = now + DRAIN_NS
+        while self.first < self.inbound.count or self._receive() > 0:
             lock_take(self.core.lock)
-            swim_receive(self.core.swim, &self.inbound, monotonic_ns(), self.out)
+            self.first = swim_receive_on(self.core.swim, &self.inbound, self.first, now, self.out)
             lock_release(self.core.lock)
             flags = self.send_out()
-            taken += count
-            count = self._receive() if taken < DRAIN_DATAGRAMS else 0
+            if self.first < self.inbound.count:
+                return flags | UNDONE_
+            taken += self.inbound.count
+            now = monotonic_ns()
+            if taken >= DRAIN_DATAGRAMS or now >= end:
+                break
         return flags
 
     cdef int advance(self) noexcept nogil:
@@ -291,6 +298,7 @@ cdef class Endpoint:
             gossip_count(&self.bytes_in, slot.len)
         gossip_count(&self.packets_in, count)
         self.inbound.count = count
+        self.first = 0
         return count
 
     cdef int send_out(self) noexcept nogil:

@@ -12,7 +12,7 @@ from posix.unistd cimport close, read, write
 cimport cython
 
 from gossip._core cimport Swim, lock_release, lock_take, swim_has_output, swim_next_deadline
-from gossip._udp cimport Endpoint, monotonic_ns
+from gossip._udp cimport UNDONE_, Endpoint, monotonic_ns
 
 cdef extern from *:
     """
@@ -161,12 +161,13 @@ cdef class Worker:
         cdef pollfd[2] fds
         cdef int64_t deadline = 0
         cdef bint blocked = False
+        cdef bint undone = False
         fds[0].fd = self.to_thread
         fds[0].events = <short>POLLIN
         fds[1].fd = self.endpoint.fd
         while self._settle(&deadline):
             fds[1].events = <short>(POLLIN | (POLLOUT if blocked else 0))
-            self._wait(fds, min(deadline, self._patient_until()))
+            self._wait(fds, 0 if undone else min(deadline, self._patient_until()))
             if monotonic_ns() >= self._patient_until():
                 gossip_store(&self.fell_silent, gossip_load(&self.fell_silent) + 1)
                 return True
@@ -174,8 +175,8 @@ cdef class Worker:
                 clear_fd(self.to_thread)
             if fds[1].revents & POLLNVAL:
                 return False
-            if fds[1].revents & ~POLLOUT:
-                self.endpoint.take_in()
+            if fds[1].revents & ~POLLOUT or undone:
+                undone = self.endpoint.take_in() & UNDONE_
             elif fds[1].revents:
                 self.endpoint.send_out()
             if monotonic_ns() >= deadline:

@@ -28,7 +28,7 @@ from gossip._io.sockets import Sockets, advertised, open_sockets
 from gossip._io.streams import Streams
 from gossip._io.subscriptions import Hub
 from gossip._io.translate import event_of, member_of, packed
-from gossip._udp import BLOCKED, WAITING, Endpoint
+from gossip._udp import BLOCKED, UNDONE, WAITING, Endpoint
 from gossip.config import Config
 from gossip.errors import ClosedError, ForkedError, StateError, WrongLoopError
 from gossip.events import Event, LoopLagged, MembersSnapshot, NameConflict
@@ -97,6 +97,7 @@ class Driver:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_deadline = _NEVER
         self._writing = False
+        self._reading_on = False
         self._going_on = False
         self._finishing = False
         if serf is not None:
@@ -306,6 +307,10 @@ class Driver:
         self._timer_deadline = _NEVER
         self._finish(self.endpoint.tick())
 
+    def _read_on(self) -> None:
+        self._reading_on = False
+        self._on_readable()
+
     def _on_writable(self) -> None:
         self._writing = False
         self.loop.remove_writer(self.sockets.udp.fileno())
@@ -325,6 +330,9 @@ class Driver:
         if flags & BLOCKED and not self._writing:
             self._writing = True
             self.loop.add_writer(self.sockets.udp.fileno(), self._on_writable)
+        if flags & UNDONE and not self._reading_on:
+            self._reading_on = True
+            self.loop.call_soon(self._read_on)
         self._wake_in_time()
 
     def _tell(self) -> None:

@@ -382,11 +382,17 @@ cdef void handle_dead(swim_t* s, const claim_t* claim, uint32_t notify) noexcept
     end_suspicion(s, row)
 
 
-cdef void suspicion_fires(swim_t* s, uint32_t suspicion) noexcept nogil:
-    """Nobody refuted in time: this node declares the suspect dead."""
+cdef void suspicion_fires(swim_t* s, uint32_t suspicion, int64_t deadline) noexcept nogil:
+    """Nobody refuted in time: this node declares the suspect dead. Unless time ran out while this
+    process stood still, and the refutation may have come (notice_stall)."""
     cdef member_t* row = row_at(s, suspicion_at(&s.suspicions, suspicion).row)
+    cdef int32_t* timer = &suspicion_at(&s.suspicions, suspicion).timer
     cdef claim_t claim
-    suspicion_at(&s.suspicions, suspicion).timer = -1
+    if deadline <= s.stalled_ns:
+        timer[0] = timers_arm(&s.timers, TIMER_SUSPICION, suspicion,
+                              s.stalled_ns + s.settings.probe_interval_ns)
+        return
+    timer[0] = -1
     memset(&claim, 0, sizeof(claim))
     claim.incarnation = row.incarnation
     claim.node = identity_name(row.identity)

@@ -48,36 +48,61 @@ cdef bint is_leaf(uint8_t type_) noexcept nogil:
     return type_ != MSG_COMPOUND and type_ != MSG_COMPRESS
 
 
-cdef void receive_one(swim_t* s, slot_t* slot) noexcept nogil:
+cdef void open_packet(swim_t* s, const slot_t* slot) noexcept nogil:
+    """Find the parts of a datagram: of one that is dropped there are none."""
     cdef int reason
-    cdef uint32_t i
-    cdef part_t* part
     s.stats[STAT_PACKETS_RECEIVED] += 1
     s.stats[STAT_BYTES_RECEIVED] += slot.len
-    s.source = slot.peer
-    s.from_packet = True
     s.new_names = s.settings.new_names_per_packet
+    s.parts_done = 0
     reason = packet_open(&s.envelope, s.opened, slice_of(slot.data, slot.len))
+    s.parts_left = s.opened.count if reason == DROP_NONE else 0
+    s.work -= WORK_PACKET + <int64_t>s.opened.scratch.len // INFLATED_PER_WORK
     if reason != DROP_NONE:
         drop(s, reason)
-        return
-    for i in range(s.opened.count):
-        part = &s.opened.parts[i]
+
+
+cdef void handle_parts(swim_t* s) noexcept nogil:
+    """Handle what is left of the datagram in hand, as far as the work goes."""
+    cdef part_t* part
+    while s.parts_left and s.work > 0:
+        part = &s.opened.parts[s.parts_done]
+        s.parts_done += 1
+        s.parts_left -= 1
+        s.work -= WORK_ROW
         if part.reason != DROP_NONE:
             drop(s, part.reason)
         elif is_leaf(part.type):
             dispatch(s, part.type, part.body)
 
 
-cdef void swim_receive(swim_t* s, batch_t* inbound, int64_t now_ns, batch_t* out) noexcept nogil:
-    """Handles a batch of datagrams; replies go into `out`."""
-    cdef uint32_t i
+cdef uint32_t swim_receive_on(swim_t* s, batch_t* inbound, uint32_t first, int64_t now_ns,
+                              batch_t* out) noexcept nogil:
+    """Handles datagrams of a batch from number `first` on, as far as a slice of work goes; gives
+    the number of the one to go on with. There it may be in the middle, so that no other packet may
+    come before."""
     s.now_ns = now_ns
     s.out = out
-    if s.started:
-        for i in range(inbound.count):
-            receive_one(s, &inbound.slots[i])
+    if not s.started:
+        return inbound.count
+    s.work = WORK_SLICE
+    s.from_packet = True
+    while first < inbound.count and s.work > 0:
+        s.source = inbound.slots[first].peer
+        if s.parts_left == 0:
+            open_packet(s, &inbound.slots[first])
+        handle_parts(s)
+        if s.parts_left == 0:
+            first += 1
     s.from_packet = False
+    return first
+
+
+cdef void swim_receive(swim_t* s, batch_t* inbound, int64_t now_ns, batch_t* out) noexcept nogil:
+    """Handles a whole batch of datagrams, however long that takes; replies go into `out`."""
+    cdef uint32_t first = 0
+    while first < inbound.count:
+        first = swim_receive_on(s, inbound, first, now_ns, out)
 
 
 # --- time ---------------------------------------------------------------------------------------
@@ -114,27 +139,18 @@ cdef void notice_stall(swim_t* s) noexcept nogil:
     """This process did not run for more than a probe interval: it is Lifeguard's slow member.
 
     The probe under way is given up without a verdict, suspicions that ran out meanwhile get one
-    more probe interval for a refutation that may lie in the socket, and the score pays.
+    more probe interval for a refutation that may lie in the socket (suspicion_fires sees to that),
+    and the score pays. That timers wait for their slice of work is no stall.
     """
-    cdef timer_t timer
-    cdef int64_t late_ns = s.now_ns - timers_next(&s.timers)
+    cdef int64_t waiting_ns = max(timers_next(&s.timers), s.behind_ns)
     if not s.settings.notice_stalls:
         return
-    if timers_next(&s.timers) == INT64_MAX or late_ns <= s.settings.probe_interval_ns:
+    if waiting_ns == INT64_MAX or s.now_ns - waiting_ns <= s.settings.probe_interval_ns:
         return
     s.stats[STAT_STALLS] += 1
     awareness_apply(&s.awareness, 1)
     abandon_probe(s)
-    suspicions_postpone(s)
-
-
-cdef void suspicions_postpone(swim_t* s) noexcept nogil:
-    cdef suspicion_t* suspicion
-    cdef uint32_t index
-    for index in range(s.suspicions.used):
-        suspicion = suspicion_at(&s.suspicions, index)
-        if suspicion.accuser != NULL and suspicion_deadline(suspicion) <= s.now_ns:
-            timers_rearm(&s.timers, suspicion.timer, s.now_ns + s.settings.probe_interval_ns)
+    s.stalled_ns = s.now_ns
 
 
 cdef void fire(swim_t* s, timer_t* timer) noexcept nogil:
@@ -147,7 +163,7 @@ cdef void fire(swim_t* s, timer_t* timer) noexcept nogil:
     elif timer.kind == TIMER_PROBE_INTERVAL:
         probe_tick(s, timer.deadline)
     elif timer.kind == TIMER_SUSPICION:
-        suspicion_fires(s, <uint32_t>timer.ref)
+        suspicion_fires(s, <uint32_t>timer.ref, timer.deadline)
     elif timer.kind == TIMER_GOSSIP:
         gossip_tick(s, timer.deadline)
         end_lonely_leave(s)
@@ -167,18 +183,22 @@ cdef void fire(swim_t* s, timer_t* timer) noexcept nogil:
 
 
 cdef void swim_tick(swim_t* s, int64_t now_ns, batch_t* out) noexcept nogil:
-    """Fires every timer that is due, then does a slice of the work that waits. Early and late
-    calls are fine."""
+    """Fires the timers that are due and does work that waits, as far as a slice goes; what is left
+    makes the next deadline a past one. Early and late calls are fine."""
     cdef timer_t timer
     s.now_ns = now_ns
     s.out = out
     s.from_packet = False
     if not s.started:
         return
+    s.work = WORK_SLICE
     notice_stall(s)
-    while timers_pop_due(&s.timers, now_ns, &timer):
+    while s.work > 0 and timers_pop_due(&s.timers, now_ns, &timer):
+        s.work -= WORK_TIMER
         fire(s, &timer)
-    work_a_slice(s)
+    s.behind_ns = now_ns if timers_next(&s.timers) <= now_ns else INT64_MIN
+    if s.work > 0:
+        work_a_slice(s)
 
 
 cdef void swim_send_failed(swim_t* s, const addr_t* peer, int error, int64_t now_ns,

@@ -18,7 +18,7 @@ cdef enum:
     COMPOUND_PARTS_MAX = 255         # protocol §5
     PACK_PARTS_MAX = 4096            # messages collected for one destination
     DEPTH_MAX = 8                    # envelopes within envelopes; memberlist has none
-    INFLATED_BYTES_MAX = 1 << 20     # decompressed bytes of one datagram, all levels together
+    INFLATED_BYTES_MAX = 1 << 17     # decompressed bytes of one datagram, all levels together
     MSGPACK_DEPTH_MAX = 1024         # protocol §2.2
     OCTETS_MAX = 4096                # bytes of a string sent as an array of numbers, §2.2
 
@@ -42,7 +42,9 @@ cdef enum:
 
     # Work: a unit is about 15 ns. No entry does more of what can wait than a slice of it.
     WORK_SLICE = 3000
-    WORK_ROW = 6                     # a row or an entry looked at
+    WORK_PACKET = 20                 # a datagram opened
+    WORK_TIMER = 50                  # a timer that fires
+    WORK_ROW = 6                     # a row, an entry or a message looked at
     WORK_CHANGE = 200                # an entry that changes a row: claims, events, broadcasts
     WORK_ENTRY = 4                   # an entry written
     WORK_MERGE = 20                  # a status time of Serf's merged
@@ -65,6 +67,7 @@ cdef enum:
     PROTOCOL_VERSION_MIN = 1         # protocol §11
     PROTOCOL_VERSION_MAX = 5
     PROBE_ROWS_MAX = 512             # rows looked at for the next target; then none until next time
+    RANDOM_DRAWS_MAX = 2048          # to find random members of a kind
     INDIRECT_CHECKS_MAX = 64         # helpers of one probe, and destinations of one gossip round
     ERROR_TEXT_BYTES_MAX = 320       # what is kept of a peer's error text
     PENDING_ACKS_MAX = 1024          # relays for others, and own pings by hand

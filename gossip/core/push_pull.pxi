@@ -324,7 +324,6 @@ cdef int merge_some(swim_t* s, receiver_t* i, stream_reader_t* reader) noexcept 
     """One slice of merging what a stream brought: all of it or, when versions do not fit, nothing.
     """
     cdef push_node_t node
-    cdef uint64_t queued
     if not i.ours_seen:
         see_ours(s, i, &reader.versions)
         if i.ours_seen and not versions_agree(&i.versions):
@@ -335,9 +334,6 @@ cdef int merge_some(swim_t* s, receiver_t* i, stream_reader_t* reader) noexcept 
     while s.work > 0:
         if stream_next_node(reader, &node) != 1:
             return merge_user_state(s, i, reader)
-        queued = s.queues[QUEUE_MEMBERSHIP].next_id
         merge_node(s, &node)
         s.work -= WORK_ROW
-        if queued != s.queues[QUEUE_MEMBERSHIP].next_id:
-            s.work -= WORK_CHANGE
     return MERGE_MORE

@@ -14,6 +14,8 @@ cdef bint start_node(swim_t* s) noexcept nogil:
         return False
     row_at(s, s.self_row).flags |= MEMBER_SELF
     s.started = True
+    s.behind_ns = INT64_MIN
+    s.stalled_ns = INT64_MIN
     if s.delegate != NULL:
         s.delegate.start(s)
     own_alive(s, &alive)

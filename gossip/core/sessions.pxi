@@ -430,7 +430,6 @@ cdef void work_a_slice(swim_t* s) noexcept nogil:
     """What a tick does of the work that waits: one turn of one session."""
     cdef session_t* session = s.working
     if session != NULL:
-        s.work = WORK_SLICE
         forget_work(s, session)
         work_on(s, session)
     elif s.large.trash != NULL:

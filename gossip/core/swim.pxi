@@ -202,6 +202,8 @@ cdef struct swim_t:
     session_t* working         # sessions with work that waits, first come first served
     session_t* working_last
     int64_t work               # that this entry may still do
+    int64_t behind_ns          # when the last tick left timers that were due; INT64_MIN: it did not
+    int64_t stalled_ns         # when this process was last seen to have stood still
     large_t large
     # Who this node is.
     uint32_t self_row
@@ -229,6 +231,8 @@ cdef struct swim_t:
     addr_t source              # of the packet in hand
     bint from_packet
     int64_t new_names          # this packet may still bring
+    uint32_t parts_done        # of this packet
+    uint32_t parts_left
     uint64_t[CONFLICTS_REMEMBERED] conflicts
     uint32_t[PENDING_MAX] refused    # rows that accept_member refused, the latest of `refusals`
     uint64_t refusals
@@ -408,10 +412,12 @@ cdef void queue_claim(swim_t* s, slice_t name, writer_t* message,
                       uint32_t notify) noexcept nogil:
     """Queues an encoded claim under `name`: it takes the place of an older one of that name.
 
-    One that no gossip packet can carry is counted, and whoever waits for it is told.
+    One that no gossip packet can carry is counted, and whoever waits for it is told. Every change
+    of a row ends here, and pays here for all that it took.
     """
     cdef const char* error = b"it does not fit a gossip packet; raise udp_buffer_size"
     cdef int64_t room = gossip_room(s) - COMPOUND_PART_BYTES
+    s.work -= WORK_CHANGE
     if (message.full or <int64_t>writer_len(message) > room or not queue_add(
             &s.queues[QUEUE_MEMBERSHIP], name, 0, writer_slice(message), notify)):
         drop(s, DROP_OUT_FULL)
@@ -448,6 +454,7 @@ cdef bint send_packet(swim_t* s, slot_t* slot, writer_t* writer, bint crc) noexc
         return False
     s.out.count += 1
     s.out.used = <size_t>(slot.data + slot.len - s.out.arena)
+    s.work -= slot.len // PLAIN_PER_WORK
     s.stats[STAT_PACKETS_SENT] += 1
     s.stats[STAT_BYTES_SENT] += slot.len
     return True

@@ -267,7 +267,8 @@ cdef uint32_t table_random(
     table_t* self, rng_t* rng, uint32_t k, filter_fn eligible, void* ctx, uint32_t* out
 ) noexcept nogil:
     """Up to k different members that are eligible, into `out`; how many (protocol §15, kRandom).
-    In a large table it gives up after 3n draws, and may find fewer than there are."""
+    In a large table it gives up after 3n draws, or RANDOM_DRAWS_MAX, and may find fewer than there
+    are: nobody to ask now is better than a node that holds everybody up."""
     cdef uint64_t draws
     cdef uint32_t chosen = 0
     cdef uint32_t n = self.order_count
@@ -276,7 +277,7 @@ cdef uint32_t table_random(
         return 0
     if n < 3 * <uint64_t>k:
         return random_of_few(self, rng, k, eligible, ctx, out)
-    draws = 3 * <uint64_t>n
+    draws = min(3 * <uint64_t>n, <uint64_t>RANDOM_DRAWS_MAX)
     while draws and chosen < k:
         draws -= 1
         row = table_at(self, rng_below(rng, n))

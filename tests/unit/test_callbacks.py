@@ -1,26 +1,30 @@
 """How long one entry of the core may hold its thread, in CPU time, with very many members.
 
 Times are told in a loop of pure Python that takes about 200 us on a 2.6 GHz core, so that slow
-machines may be slow. What else runs on the machine makes single entries longer: a few in a thousand
-may be, and none by much. `GOSSIP_MEMBERS=100000` is the largest table that is promised.
+machines may be slow. What else runs on the machine makes single entries longer: a few in a hundred
+may be, and none by much; and of three runs, which all do the same, one has to be as it should.
+`GOSSIP_MEMBERS=100000` is the largest table that is promised.
 """
 
 from __future__ import annotations
 
 import os
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from gossip._core import Swim
+from gossip._udp import UNDONE, Endpoint
 from tests.sim import wire
 from tests.sim.settings import EPOCH, lan
 
 MEMBERS = int(os.environ.get("GOSSIP_MEMBERS", "30000"))
 PIECE = 65536
 SOURCE = (bytes((192, 0, 2, 1)), 4000)
+QUIET = {"gossip_interval_ns": 0, "push_pull_interval_ns": 0}
 
 
 def reference_ns() -> int:
@@ -61,11 +65,43 @@ class Entries:
                 self.swim.events()
         return b"".join(written)
 
-    def check(self) -> None:
+    def due(self) -> int:
+        deadline = self.swim.next_deadline()
+        assert deadline is not None
+        return deadline[0]
+
+    def tick_through(self, now: int) -> None:
+        """Ticks until nothing is due."""
+        while self.due() <= now:
+            self.call(self.swim.tick, now)
+            self.swim.events()
+            self.swim.transmits()
+            self.swim.commands()
+
+    def end_suspicions(self) -> int:
+        """Lets time pass until none is left; the time then."""
+        while self.swim.stats()["suspicions_running"]:
+            now = self.due()
+            self.tick_through(now)
+        return now
+
+    def fault(self) -> str:
         unit = reference_ns()
-        slow = [taken for taken in self.taken if taken > unit]
-        assert len(slow) <= max(5, len(self.taken) // 200), sorted(slow)[-5:]
-        assert max(self.taken) < 10 * unit
+        slow = sorted(taken for taken in self.taken if taken > unit)
+        if len(slow) > max(5, len(self.taken) // 100) or max(self.taken) > 10 * unit:
+            return f"{len(slow)} of {len(self.taken)} entries above {unit} ns: {slow[-5:]}"
+        return ""
+
+
+def check(run: Callable[[], list[Entries]]) -> None:
+    """One of three runs of the same has short entries only."""
+    faults = []
+    for _ in range(3):
+        fault = "; ".join(filter(None, (each.fault() for each in run())))
+        if not fault:
+            return
+        faults.append(fault)
+    pytest.fail("\n".join(faults))
 
 
 def address(number: int) -> bytes:
@@ -78,38 +114,143 @@ def request_of_all() -> bytes:
     return wire.push_pull(nodes, join=True)
 
 
+def knowing_all(request: bytes, **changes: Any) -> Entries:
+    """A node that has merged them, and whose calls are timed from now on."""
+    entries = Entries(**changes)
+    entries.exchange(request)
+    assert entries.swim.member_count == MEMBERS + 1
+    entries.taken.clear()
+    return entries
+
+
 @pytest.mark.parametrize("compression", [0, 1])
 def test_a_push_pull_with_very_many_members_on_both_sides(
     request_of_all: bytes, compression: int
 ) -> None:
-    entries = Entries(enable_compression=compression)
-    entries.exchange(request_of_all)
-    assert entries.swim.member_count == MEMBERS + 1
-    reply = entries.exchange(request_of_all)
-    again = Entries()
-    again.exchange(reply)
-    assert again.swim.member_count == MEMBERS + 1
-    entries.check()
-    again.check()
+    def run() -> list[Entries]:
+        entries, again = Entries(enable_compression=compression), Entries()
+        entries.exchange(request_of_all)
+        assert entries.swim.member_count == MEMBERS + 1
+        again.exchange(entries.exchange(request_of_all))
+        assert again.swim.member_count == MEMBERS + 1
+        return [entries, again]
+
+    check(run)
 
 
 def test_growing_member_by_member_and_probing_them_all() -> None:
-    entries = Entries(push_pull_interval_ns=0, gossip_interval_ns=0, disable_tcp_pings=1)
-    swim = entries.swim
-    for number in range(MEMBERS):
-        alive = wire.alive(b"node-%d" % number, address(number), 7946, 1)
-        entries.call(swim.receive, [(alive, *SOURCE)], EPOCH)
-        if number % 64 == 0:
-            swim.events()
-    assert swim.member_count == MEMBERS + 1
-    probed: set[bytes] = set()
-    deadline = swim.next_deadline()
-    while deadline is not None and len(probed) < MEMBERS:
-        entries.call(swim.tick, deadline[0])
-        for data, ip, port in swim.transmits():
-            for message in wire.read(data):
-                if message.kind == "ping":
-                    probed.add(ip)
-                    swim.receive([(wire.ack(message["SeqNo"]), ip, port)], deadline[0])
+    def run() -> list[Entries]:
+        entries = Entries(push_pull_interval_ns=0, gossip_interval_ns=0, disable_tcp_pings=1)
+        swim = entries.swim
+        for number in range(MEMBERS):
+            alive = wire.alive(b"node-%d" % number, address(number), 7946, 1)
+            entries.call(swim.receive, [(alive, *SOURCE)], EPOCH)
+            if number % 64 == 0:
+                swim.events()
+        assert swim.member_count == MEMBERS + 1
+        probed: set[bytes] = set()
         deadline = swim.next_deadline()
-    entries.check()
+        while deadline is not None and len(probed) < MEMBERS:
+            entries.call(swim.tick, deadline[0])
+            for data, ip, port in swim.transmits():
+                for message in wire.read(data):
+                    if message.kind == "ping":
+                        probed.add(ip)
+                        swim.receive([(wire.ack(message["SeqNo"]), ip, port)], deadline[0])
+            deadline = swim.next_deadline()
+        return [entries]
+
+    check(run)
+
+
+def accuse_all(entries: Entries) -> None:
+    """Somebody suspects every member at the same time."""
+    for first in range(0, MEMBERS, 32):
+        names = range(first, min(MEMBERS, first + 32))
+        claims = [wire.suspect(b"node-%d" % n, 1, b"node-0") for n in names]
+        entries.swim.receive([(wire.compound(claims), *SOURCE)], EPOCH)
+        entries.swim.events()
+    assert entries.swim.stats()["suspicions_running"] == MEMBERS
+
+
+def test_all_suspicions_that_end_in_one_moment(request_of_all: bytes) -> None:
+    def run() -> list[Entries]:
+        entries = knowing_all(request_of_all, **QUIET)
+        accuse_all(entries)
+        entries.end_suspicions()
+        assert len(entries.taken) > MEMBERS // 100
+        return [entries]
+
+    check(run)
+
+
+def test_a_stall_while_everybody_is_suspected(request_of_all: bytes) -> None:
+    """And all of them get their time to refute."""
+
+    def run() -> list[Entries]:
+        entries = knowing_all(request_of_all, **QUIET)
+        accuse_all(entries)
+        late = EPOCH + 3600 * 10**9
+        entries.tick_through(late)
+        stats = entries.swim.stats()
+        assert (stats["stalls"], stats["suspicions_running"]) == (1, MEMBERS)
+        return [entries]
+
+    check(run)
+
+
+def test_nobody_to_choose_among_very_many(request_of_all: bytes) -> None:
+    """All are dead, and neither a helper nor somebody to synchronise with is found."""
+
+    def run() -> list[Entries]:
+        entries = knowing_all(request_of_all, gossip_interval_ns=0)
+        accuse_all(entries)
+        end = entries.end_suspicions() + 300 * 10**9
+        entries.taken.clear()
+        while (now := entries.due()) < end:
+            entries.tick_through(now)
+        return [entries]
+
+    check(run)
+
+
+@pytest.fixture
+def sockets() -> Iterator[tuple[socket.socket, socket.socket]]:
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ours,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as theirs,
+    ):
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2 << 20)
+        for each in (ours, theirs):
+            each.bind(("127.0.0.1", 0))
+        yield ours, theirs
+
+
+@pytest.mark.parametrize("kind", ["new names", "accusations"])
+def test_one_wake_up_with_datagrams_full_of_changes(
+    request_of_all: bytes, kind: str, sockets: tuple[socket.socket, socket.socket]
+) -> None:
+    ours, theirs = sockets
+    each = 32
+    if kind == "accusations":
+        claims = [wire.suspect(b"node-%d" % n, 1, b"node-0") for n in range(48 * each)]
+    else:
+        claims = [wire.alive(b"other-%d" % n, address(n), 7946, 1) for n in range(48 * each)]
+    datagrams = [wire.compound(claims[at : at + each]) for at in range(0, len(claims), each)]
+
+    def run() -> list[Entries]:
+        entries = knowing_all(request_of_all, **QUIET)
+        endpoint = Endpoint(ours.fileno(), False, entries.swim)
+        for datagram in datagrams:
+            theirs.sendto(datagram, ours.getsockname())
+        while entries.call(endpoint.on_readable) & UNDONE or (
+            entries.swim.stats()["packets_received"] < len(datagrams)
+        ):
+            entries.swim.events()
+        stats = entries.swim.stats()
+        changed = stats["suspicions_running"] or entries.swim.member_count - MEMBERS - 1
+        assert changed == len(claims)
+        assert len(entries.taken) > 48
+        return [entries]
+
+    check(run)

@@ -214,7 +214,7 @@ class Driver:
         self._closed = True
         self.pulse.stop()
         self.endpoint.detach()
-        self._streams.silence()
+        self._streams.forked()
         if self._serf is not None:
             self._serf.forked()
         self.core.reset_nonces()

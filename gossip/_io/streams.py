@@ -16,7 +16,7 @@ from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Protocol, cast
 
-from gossip._io import bounds
+from gossip._io import bounds, forks
 
 
 class StreamCore(Protocol):
@@ -103,6 +103,11 @@ class Connection(asyncio.Protocol):
         else:
             self._abort_after(self._streams.tcp_timeout)
 
+    def descriptor(self) -> int:
+        """The number of its socket; -1 when it has none, or none any more."""
+        sock = None if self._transport is None else self._transport.get_extra_info("socket")
+        return -1 if sock is None else int(sock.fileno())
+
     def abort(self) -> None:
         if self._transport is not None:
             self._transport.abort()
@@ -185,6 +190,15 @@ class Streams:
                 self._by_stream[stream].write(data)
             case ("close", stream):
                 self._end(stream)
+
+    def forked(self) -> None:
+        """In a child: the sockets are the parent's, whatever this loop still runs."""
+        self.silence()
+        listening = self._server.sockets if self._server is not None else ()
+        streams = [connection.descriptor() for connection in self._connections]
+        forks.deaden(
+            [listener.fileno() for listener in listening], [each for each in streams if each >= 0]
+        )
 
     def silence(self) -> None:
         """From now on the core is told nothing."""

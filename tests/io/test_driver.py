@@ -6,6 +6,7 @@ import asyncio
 import errno
 import logging
 import os
+import select
 import socket
 import struct
 import threading
@@ -289,6 +290,53 @@ async def test_a_forked_child_is_refused_and_stays_silent() -> None:
         assert said == "members ForkedError; ping ForkedError; close ForkedError; reader 0"
         assert await b.ping("a") > 0
         assert await a.ping("b") > 0
+
+
+async def test_a_child_that_keeps_its_loop_takes_no_stream_from_its_parent() -> None:
+    """The two have the same sockets and hear of the same events; here the child hears first."""
+    async with node("a") as a, node("b", a) as b:
+        with _dialled(a) as before, socket.socket() as after:
+            before.sendall(_STREAM_PING[:5])
+            await a.ping("b")  # the loop has turned: a holds that stream now
+            asked, ask = os.pipe()
+            turned, say = os.pipe()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)
+                child = os.fork()
+            if child == 0:
+                os.close(ask)
+                await _turn(asked, say)
+            os.close(say)
+            before.sendall(_STREAM_PING[5:])
+            after.connect((a.address.host, a.address.port))
+            after.sendall(_STREAM_PING)
+            os.write(ask, b".")
+            assert select.select([turned], [], [], SECONDS_MAX)[0], "the child turns its loop"
+            for stream in (before, after):
+                stream.setblocking(False)
+                async with asyncio.timeout(SECONDS_MAX):
+                    assert await asyncio.get_running_loop().sock_recv(stream, 100)
+            os.close(ask)
+            await asyncio.to_thread(os.waitpid, child, 0)
+        assert 0 < await b.ping("a") < 1
+
+
+_STREAM_PING = encode_message("ping", {"SeqNo": 7, "Node": "a"})
+
+
+def _dialled(node_: gossip.Memberlist) -> socket.socket:
+    return socket.create_connection((node_.address.host, node_.address.port))
+
+
+async def _turn(asked: int, say: int) -> None:
+    """The child's: turns its loop when it is asked to, until nobody can ask any more."""
+    try:
+        while os.read(asked, 1):
+            for _ in range(20):
+                await asyncio.sleep(0)
+            os.write(say, b".")
+    finally:
+        os._exit(0)
 
 
 def _in_child(node_: gossip.Memberlist) -> str:

@@ -54,6 +54,7 @@ include "core/heal.pxi"             # failed members that are remembered, and wh
 include "core/claims.pxi"           # alive, suspect, dead: asks merge, carries the verdict out
 include "core/gossip.pxi"           # piggybacking and the gossip round
 include "core/push_pull.pxi"        # the whole table, written and merged
+include "core/session_table.pxi"    # the streams under way: how many, and how many bytes they hold
 include "core/sessions.pxi"         # one request and one reply on a stream
 include "core/redial.pxi"           # lost members are called, slowly
 include "core/probe.pxi"            # failure detection, and the duties to the probes of others

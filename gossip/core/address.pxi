@@ -15,6 +15,11 @@ cdef inline bint addr_equal(const addr_t* a, const addr_t* b) noexcept nogil:
     return a.len == b.len and a.port == b.port and memcmp(a.ip, b.ip, a.len) == 0
 
 
+cdef inline bint addr_same_ip(const addr_t* a, const addr_t* b) noexcept nogil:
+    """Same bytes in the same form, whatever the ports."""
+    return a.len == b.len and memcmp(a.ip, b.ip, a.len) == 0
+
+
 cdef inline bint addr_from(slice_t ip, uint16_t port, addr_t* out) noexcept nogil:
     """Fill in an address from wire bytes; False when there are neither 4 nor 16 of them."""
     memset(out, 0, sizeof(addr_t))

@@ -33,7 +33,12 @@ cdef enum:
     STREAM_USER_STATE_MAX = 20971520
     STREAM_USER_MESSAGE_MAX = 20971520
     STREAMS_INBOUND_MAX = 127        # protocol §10.3
+    STREAMS_FREE_MAX = 112           # of these, whoever has how many; of the rest
+    STREAMS_SOURCE_MIN = 4           # an address gets one only if it has fewer than this
     STREAMS_MAX = 512                # both directions
+    STREAM_GRANT_BYTES = 1 << 18     # held by an inbound stream without being counted
+    STREAMS_BYTES_MAX = 1 << 27      # held by all inbound streams beyond that
+    STREAMS_SOURCE_BYTES_MAX = 3 << 24    # received by those of one address and held
 
     # Keys.
     KEYS_MAX = 32

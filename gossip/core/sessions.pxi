@@ -4,38 +4,6 @@
 # What a session has to do it does in steps, as far as the work of one entry goes; the rest waits in
 # a queue that each tick takes one turn of. A table of a few nodes is done with at once.
 
-cdef enum SessionRole:
-    SESSION_SERVE
-    SESSION_PUSH_PULL
-    SESSION_TCP_PING
-    SESSION_FIND               # a TCP ping for a lost member
-    SESSION_USER_MESSAGE
-
-cdef enum SessionStage:
-    STAGE_WAIT                 # for the driver or the peer
-    STAGE_READ
-    STAGE_MAKE                 # the state or message that will be written
-    STAGE_WRITE
-    STAGE_MERGE                # what was read; it is all there
-
-cdef struct session_t:
-    uint32_t stream            # slot and serial: a late report about an old stream finds nothing
-    uint8_t role
-    uint8_t stage
-    bint opened
-    bint ended                 # the peer sends no more
-    bint queued                # for work
-    session_t* next            # in that queue
-    addr_t peer
-    uint32_t request           # of the user, answered at the end; 0: none
-    uint32_t sequence          # TCP pings
-    identity_t* target         # TCP pings: a reference, for the probe may end first
-    int32_t timer
-    sender_t* sender           # what is written that is not small
-    receiver_t receiver
-    stream_reader_t reader
-
-
 # --- commands -----------------------------------------------------------------------------------
 
 cdef command_t* push_command(swim_t* s, uint8_t kind, uint32_t stream) noexcept nogil:
@@ -86,83 +54,7 @@ cdef bint written(swim_t* s, session_t* session) noexcept nogil:
     return session.stage != STAGE_MAKE and session.stage != STAGE_WRITE
 
 
-# --- life of a session --------------------------------------------------------------------------
-
-cdef session_t* find_session(swim_t* s, uint32_t stream) noexcept nogil:
-    cdef session_t* session = s.sessions[stream % STREAMS_MAX]
-    return session if session != NULL and session.stream == stream else NULL
-
-
-cdef session_t* new_session(swim_t* s, uint8_t role, const addr_t* peer) noexcept nogil:
-    """A session with its deadline armed; NULL, and counted, at a limit."""
-    cdef session_t* session = NULL
-    cdef uint32_t i, slot
-    if s.sessions_used < STREAMS_MAX and not (
-            role == SESSION_SERVE and s.sessions_inbound >= STREAMS_INBOUND_MAX):
-        session = <session_t*>calloc(1, sizeof(session_t))
-    if session == NULL:
-        s.stats[STAT_STREAMS_REFUSED] += 1
-        return NULL
-    for i in range(STREAMS_MAX):
-        s.session_serial += 1
-        slot = s.session_serial % STREAMS_MAX
-        if s.sessions[slot] == NULL and s.session_serial != 0:
-            break
-    session.stream = s.session_serial
-    session.role = role
-    session.peer = peer[0]
-    session.timer = timers_arm(&s.timers, TIMER_STREAM, session.stream,
-                               s.now_ns + s.settings.tcp_timeout_ns)
-    stream_reader_init(&session.reader, &s.envelope, role == SESSION_SERVE, 0)
-    session.reader.see = see_nodes
-    session.reader.seer = s
-    s.sessions[slot] = session
-    s.sessions_used += 1
-    s.sessions_inbound += role == SESSION_SERVE
-    return session
-
-
-cdef void queue_work(swim_t* s, session_t* session) noexcept nogil:
-    """Let a later tick go on with this session."""
-    session.queued = True
-    session.next = NULL
-    if s.working == NULL:
-        s.working = session
-    else:
-        s.working_last.next = session
-    s.working_last = session
-
-
-cdef void forget_work(swim_t* s, session_t* session) noexcept nogil:
-    cdef session_t** link = &s.working
-    cdef session_t* before = NULL
-    while link[0] != session:
-        before = link[0]
-        link = &before.next
-    link[0] = session.next
-    if s.working_last == session:
-        s.working_last = before
-    session.queued = False
-
-
-cdef void free_session(swim_t* s, session_t* session) noexcept nogil:
-    cdef int i
-    s.sessions[session.stream % STREAMS_MAX] = NULL
-    s.sessions_used -= 1
-    s.sessions_inbound -= session.role == SESSION_SERVE
-    timers_cancel(&s.timers, session.timer)
-    if session.queued:
-        forget_work(s, session)
-    for i in range(STREAM_LAYERS):
-        large_discard(&s.large, &session.reader.buffers[i])
-    large_discard(&s.large, &session.reader.kept)
-    stream_reader_free(&session.reader)
-    sender_free(s, session.sender)
-    if session.receiver.reading != NULL:
-        s.delegate.drop_state(s, session.receiver.reading)
-    identity_release(s.identities, session.target)
-    free(session)
-
+# --- the end of a session ------------------------------------------------------------------------
 
 cdef void end_session(swim_t* s, session_t* session, const char* error,
                       size_t length) noexcept nogil:
@@ -346,11 +238,20 @@ cdef void refuse_stream(swim_t* s, session_t* session) noexcept nogil:
     fail_session(s, session, session.reader.error)
 
 
+cdef void over_budget(swim_t* s, session_t* session) noexcept nogil:
+    """Others hold the room that this stream of a peer's would need; the peer may try again."""
+    s.stats[STAT_STREAMS_OVER_BUDGET] += 1
+    stream_fail(&session.reader, b"the streams of others hold too many bytes; try again", True)
+    refuse_stream(s, session)
+
+
 # --- work -----------------------------------------------------------------------------------------
 
 cdef void read_on(swim_t* s, session_t* session) noexcept nogil:
     cdef int status = stream_go(&session.reader, &s.work)
-    if status == STREAM_READY:
+    if status != STREAM_FAILED and not within_budget(s, session, 0):
+        over_budget(s, session)
+    elif status == STREAM_READY:
         if session.role == SESSION_SERVE:
             serve(s, session)
         else:
@@ -370,6 +271,8 @@ cdef void make_on(swim_t* s, session_t* session) noexcept nogil:
     cdef bint made
     if not sender_make(s, session.sender, session.role != SESSION_SERVE, &made):
         fail_session(s, session, b"no memory for the message, or it is too long")
+    elif not within_budget(s, session, 0):
+        over_budget(s, session)
     elif made:
         timers_rearm(&s.timers, session.timer, s.now_ns + s.settings.tcp_timeout_ns)
         session.stage = STAGE_WRITE
@@ -453,6 +356,9 @@ cdef void session_received(swim_t* s, uint32_t stream, const uint8_t* data,
                            size_t size) noexcept nogil:
     cdef session_t* session = find_session(s, stream)
     if session == NULL:
+        return
+    if stream_takes(&session.reader) and not may_receive(s, session, size):
+        over_budget(s, session)
         return
     large_expect(&s.large, &session.reader.buffers[0], size)
     stream_take(&session.reader, data, size)

@@ -261,10 +261,15 @@ cdef int stream_go(stream_reader_t* r, int64_t* work) noexcept nogil:
     return result
 
 
+cdef inline bint stream_takes(const stream_reader_t* r) noexcept nogil:
+    """Whether further bytes belong to the message; it was whole before others."""
+    return not (r.layer or r.phase >= PHASE_READY or r.phase == PHASE_INFLATE)
+
+
 cdef bint stream_take(stream_reader_t* r, const uint8_t* data, size_t n) noexcept nogil:
     """Take received bytes, to be read by stream_go. False: that failed, which stream_go tells."""
-    if r.layer or r.phase >= PHASE_READY or r.phase == PHASE_INFLATE:
-        return True                     # the message was whole before these
+    if not stream_takes(r):
+        return True
     if n > r.limit - r.buffers[0].len:
         stream_fail_with(r, b"message is larger than limit (%u)", r.limit, False)
     elif not buffer_append(&r.buffers[0], data, n):

@@ -41,6 +41,7 @@ cdef enum:                           # what stats() counts, in the order of STAT
     STAT_PUSH_PULLS_REFUSED
     STAT_STREAMS_REFUSED
     STAT_STREAMS_FAILED
+    STAT_STREAMS_OVER_BUDGET
     STAT_STALLS
     STAT_SOURCE_MISMATCHES
     STAT_INCARNATION_PUSHES
@@ -55,8 +56,8 @@ STAT_NAMES = (
     "messages_received", "probes", "probes_failed", "probes_indirect", "probes_saved_by_tcp",
     "relays", "suspicions", "confirmations", "refutations", "conflicts", "gossips",
     "push_pulls_sent", "push_pulls_received", "push_pulls_refused", "streams_refused",
-    "streams_failed", "stalls", "source_mismatches", "incarnation_pushes", "heal_calls",
-    "heal_answers", "heal_regained", "heals",
+    "streams_failed", "streams_over_budget", "stalls", "source_mismatches", "incarnation_pushes",
+    "heal_calls", "heal_answers", "heal_regained", "heals",
 )
 assert len(STAT_NAMES) == STATS
 
@@ -198,6 +199,7 @@ cdef struct swim_t:
     session_t** sessions
     uint32_t sessions_used
     uint32_t sessions_inbound
+    size_t streams_bytes       # held by inbound ones, beyond what each is granted
     uint32_t session_serial
     session_t* working         # sessions with work that waits, first come first served
     session_t* working_last

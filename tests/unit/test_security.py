@@ -342,10 +342,10 @@ def test_a_batch_of_pings_larger_than_the_out_batch_is_counted_not_overrun() -> 
 
 def test_streams_that_never_speak_are_bounded() -> None:
     solo = Solo.start()
-    streams = [solo.dial(b"") for _ in range(127)]
-    for number in range(473):
+    streams = [solo.dial(b"") for _ in range(112)]
+    for number in range(488):
         assert solo.swim.accept_stream(bytes((192, 0, 2, 1)), number + 1, solo.now) == -1
-    assert solo.swim.stats()["streams_refused"] == 473
+    assert solo.swim.stats()["streams_refused"] == 488
     solo.run_for(10 * SECOND)
     assert all(stream.closed_at is not None for stream in streams)
     assert solo.swim.accept_stream(bytes((192, 0, 2, 1)), 50_000, solo.now) >= 0

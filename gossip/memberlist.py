@@ -333,6 +333,7 @@ class Memberlist:
             packets_lost_in_kernel=driver.sockets.lost_in_kernel(),
             receive_buffer=driver.sockets.receive_buffer(),
             log_lines_suppressed=driver.reporter.suppressed,
+            streams_cut_off=driver.streams_cut_off,
             seed_calls=self._joiner.calls if self._joiner is not None else 0,
             loop_lag_seconds=driver.pulse.lag(),
             app_stalls=driver.app_stalls,

@@ -133,6 +133,8 @@ class Stats:
     packets_lost_in_kernel: datagrams that came while the receive buffer was full.
     receive_buffer: bytes of receive buffer the system granted.
     log_lines_suppressed: lines not written because their kind came too often.
+    streams_cut_off: streams that ended before their peers had read what was written to them: they
+      were too slow, or too many.
     seed_calls: calls of seeds at whose address no member was up, after the start (`heal_interval`).
     loop_lag_seconds: the most that the event loop was late within the last minute; it is looked at
       every 0.25 s.
@@ -156,6 +158,7 @@ class Stats:
     packets_lost_in_kernel: int
     receive_buffer: int
     log_lines_suppressed: int
+    streams_cut_off: int
     seed_calls: int
     loop_lag_seconds: float
     app_stalls: int

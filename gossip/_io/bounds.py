@@ -41,6 +41,12 @@ LINGER_SECONDS: Final = 2.0
 LINGERING_MAX: Final = 128
 """Finished streams that may wait for their peers at once; further ones are closed without."""
 
+REPLY_GRANT_BYTES: Final = 256 << 10
+"""Bytes of a reply that may wait for their peer in any case."""
+
+REPLIES_BYTES: Final = 128 << 20
+"""Bytes of all replies that wait for their peers; a longer one that does not fit is cut off."""
+
 JOINS_AT_ONCE: Final = 8
 """Addresses called at the same time during one join."""
 

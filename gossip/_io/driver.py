@@ -275,6 +275,11 @@ class Driver:
         return self.endpoint.stats()
 
     @property
+    def streams_cut_off(self) -> int:
+        """How many streams ended before their peers had read what was written to them."""
+        return self._streams.cut_off
+
+    @property
     def app_stalls(self) -> int:
         """How often the node fell silent because the application's loop stood still."""
         return 0

@@ -41,10 +41,16 @@ class Connection(asyncio.Protocol):
         self._inbound = stream is None
         self._transport: asyncio.Transport | None = None
         self._unsent: deque[memoryview] = deque()
+        self._unsent_bytes = 0
         self._paused = False
         self._peer_ended = False
         self._ending = False
         self._deadline: asyncio.TimerHandle | None = None
+
+    @property
+    def reply_bytes(self) -> int:
+        """What it holds of a reply that its peer has not read; of our own requests, nothing."""
+        return self._unsent_bytes if self._inbound else 0
 
     @property
     def writing(self) -> bool:
@@ -82,13 +88,17 @@ class Connection(asyncio.Protocol):
         if self._deadline is not None:
             self._deadline.cancel()
         self._unsent.clear()
+        self._unsent_bytes = 0
         self._streams.lost(self, error)
 
     # What the core commands.
 
     def write(self, data: bytes) -> None:
         self._unsent.append(memoryview(data))
+        self._unsent_bytes += len(data)
         self._feed()
+        if not self._streams.may_hold(self):
+            self._cut_off()
 
     def end(self) -> None:
         """Ends the stream after what waits was sent, or when the peer takes too long for it."""
@@ -99,9 +109,9 @@ class Connection(asyncio.Protocol):
         if not self.writing:
             return
         if self._inbound and not self._streams.may_linger(self):
-            self.abort()
+            self._cut_off()
         else:
-            self._abort_after(self._streams.tcp_timeout)
+            self._after(self._streams.tcp_timeout, self._cut_off)
 
     def descriptor(self) -> int:
         """The number of its socket; -1 when it has none, or none any more."""
@@ -112,10 +122,16 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def _abort_after(self, seconds: float) -> None:
+    def _cut_off(self) -> None:
+        """Ends it at once; what the peer has not read is thrown away."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._streams.cut_off += 1
+            self.abort()
+
+    def _after(self, seconds: float, call: Callable[[], None]) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
-        self._deadline = asyncio.get_running_loop().call_later(seconds, self.abort)
+        self._deadline = asyncio.get_running_loop().call_later(seconds, call)
 
     def _feed(self) -> None:
         transport = self._transport
@@ -128,6 +144,7 @@ class Connection(asyncio.Protocol):
                 self._unsent[0] = rest
             else:
                 self._unsent.popleft()
+            self._unsent_bytes -= len(piece)
             transport.write(piece)
         if self._ending and not self.writing:
             self._finish(transport)
@@ -140,7 +157,7 @@ class Connection(asyncio.Protocol):
         """
         waits = self._inbound and not self._peer_ended and transport.can_write_eof()
         if waits and self._streams.may_linger(self):
-            self._abort_after(bounds.LINGER_SECONDS)
+            self._after(bounds.LINGER_SECONDS, self.abort)
             with contextlib.suppress(OSError):  # reset by the peer; the loop hears of it later
                 transport.write_eof()
         else:
@@ -151,6 +168,7 @@ class Streams:
     """All streams of a node, in both directions, by the core's numbers.
 
     tcp_timeout: seconds that a peer may take for the last of what we write (protocol §10).
+    cut_off: streams that ended before their peers had read what was written to them.
     """
 
     def __init__(
@@ -161,6 +179,7 @@ class Streams:
         tcp_timeout: float,
     ) -> None:
         self.tcp_timeout = tcp_timeout
+        self.cut_off = 0
         self._loop = loop
         self._core = core
         self._pump = pump
@@ -246,6 +265,13 @@ class Streams:
         if len(self._lingering) < bounds.LINGERING_MAX:
             self._lingering.add(connection)
         return connection in self._lingering
+
+    def may_hold(self, connection: Connection) -> bool:
+        """Whether a reply may wait for its peer to read it: a little always, more as long as there
+        is room for it."""
+        if connection.reply_bytes <= bounds.REPLY_GRANT_BYTES:
+            return True
+        return sum(each.reply_bytes for each in self._connections) <= bounds.REPLIES_BYTES
 
     def received(self, connection: Connection, data: bytes) -> None:
         if connection.stream is not None and not self._closed:

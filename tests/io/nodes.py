@@ -28,6 +28,7 @@ QUICK: Tuning = {
     "gossip_interval": 0.02,
     "suspicion_mult": 1,
     "suspicion_max_timeout_mult": 1,
+    "awareness_max_multiplier": 1,  # a machine that stands still often makes no slower prober
 }
 
 # Failures within some seconds, and room for a machine that is five times slower.

@@ -11,6 +11,7 @@ import socket
 import struct
 import threading
 import warnings
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -189,7 +190,7 @@ async def test_a_call_that_is_taken_back_at_once_leaves_nothing_behind() -> None
             await b.ping("a")
 
 
-STATE_BYTES = 15_000_000
+STATE_BYTES = 20_000_000
 """A reply larger than all buffers between: the writer is held up."""
 
 
@@ -222,6 +223,29 @@ async def test_a_peer_that_does_not_read_its_reply_is_cut_off() -> None:
             while a._driver._streams._connections:
                 await b.ping("a")
             assert received + await rest_of(greedy) < STATE_BYTES
+
+
+async def test_replies_that_nobody_reads_take_up_only_so_many_bytes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Room for one: the one that came first is read to its end, the other is cut off."""
+    monkeypatch.setattr("gossip._io.bounds.REPLIES_BYTES", STATE_BYTES)
+    fields: dict[str, Any] = {"enable_compression": False, "tcp_timeout": 60.0}
+    async with node("a", **fields) as a, node("b", a) as b:
+        a.set_local_state(os.urandom(STATE_BYTES))
+        assert a._driver is not None
+        connections = a._driver._streams._connections
+        with socket.socket() as first, socket.socket() as second:
+            received = await call_and_read_one_byte(first, a)
+            while not any(each._ending for each in connections):
+                await b.ping("a")
+            received_too = await call_and_read_one_byte(second, a)
+            while not a.stats().streams_cut_off:
+                await b.ping("a")
+            with suppress(ConnectionResetError):
+                assert received_too + await rest_of(second) < STATE_BYTES
+            assert a.stats().streams_cut_off == 1
+            assert received + await rest_of(first) > STATE_BYTES
 
 
 async def test_a_peer_that_reads_its_reply_slowly_gets_all_of_it(

@@ -201,8 +201,8 @@ class Memberlist:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if kind is not None and self._portal.forked_away:
-            return  # a child that ends; the node is its parent's
+        if self._portal.forked_away:
+            return  # the end of the block in a child: the node is its parent's
         node = self._node
         try:
             with contextlib.suppress(ClosedError):  # by another thread, then

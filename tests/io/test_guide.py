@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import contextlib
 import inspect
 import logging
 import os
@@ -92,12 +93,17 @@ async def test_a_snippet_of_the_guide_runs(
         for made in names.values():
             if isinstance(made, gossip.Memberlist):
                 await made.close()
+            elif isinstance(made, contextlib.ExitStack):
+                await asyncio.to_thread(made.close)
 
 
 async def run(snippet: Snippet, names: dict[str, object]) -> None:
     """As `python -m asyncio` would; its lines are numbered as in the guide."""
     text = "\n" * (snippet.line - 1) + snippet.text
     code = compile(text, "guide.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    if "blocking" in snippet.text:
+        await asyncio.to_thread(FunctionType(code, names))
+        return
     done = FunctionType(code, names)()
     if inspect.isawaitable(done):
         async with asyncio.timeout(PATIENCE):
@@ -190,3 +196,14 @@ def test_a_service_leaves_the_pool_when_it_ends() -> None:
     service.end(signal.SIGTERM)
     watcher.until("left")
     watcher.end(signal.SIGINT)
+
+
+def test_a_script_without_asyncio_follows_the_pool_and_leaves_it() -> None:
+    one = Program("examples.blocking_script", "n1", "127.0.0.1:0")
+    address = one.until("n1 at ").split()[-1]
+    two = Program("examples.blocking_script", "n2", "127.0.0.1:0", address)
+    two.until("here: ")
+    one.until("+ n2")
+    two.end(signal.SIGINT)
+    one.until("- n2 left")
+    one.end(signal.SIGTERM)

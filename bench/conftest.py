@@ -2,11 +2,12 @@
 
 `pytest bench` measures; a target that is missed fails the run, and so does, with `--all-targets`,
 one that was not measured. What was measured is written to build/bench/figures.json; `--again` goes
-on with that and measures once more what was missed, which on a busy machine may be noise.
+on with that and measures once more what was missed or failed, which on a busy machine may be noise.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -30,6 +31,7 @@ ROUNDS = 5
 FIGURES = ROOT / "build" / "bench" / "figures.json"
 _figures = Figures()
 _extra: dict[str, Any] = {}
+_failed: set[str] = set()
 
 Measure = Callable[[], float]
 
@@ -48,10 +50,18 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--again"):
-        _extra.update(_figures.load(FIGURES))
-        missed = _figures.missed()
+        run = json.loads(FIGURES.read_text())
+        _figures.load(run)
+        _extra.update(run["extra"])
+        missed = _figures.missed() | set(run["failed"])
         config.hook.pytest_deselected(items=[each for each in items if each.nodeid not in missed])
         items[:] = [each for each in items if each.nodeid in missed]
+
+
+@pytest.hookimpl
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.failed:
+        _failed.add(report.nodeid)
 
 
 @pytest.fixture
@@ -103,7 +113,7 @@ def reference() -> Measure:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     absent = _figures.absent() if session.config.getoption("--all-targets") else []
     if _figures.measured:
-        _figures.save(FIGURES, _extra)
+        _figures.save(FIGURES, extra=_extra, failed=sorted(_failed))
     if session.exitstatus == 0 and (absent or any(row.missed for row in _figures.rows())):
         session.exitstatus = 1
 

@@ -13,15 +13,27 @@ TARGETS = Path(__file__).parent / "targets.toml"
 
 @dataclass(frozen=True)
 class Target:
-    """One row of targets.toml."""
+    """One row of targets.toml. Of the first three exactly one is given, or none if reported."""
 
     name: str
     what: str
     most: float | None = None  # a ratio
     least: float | None = None  # a ratio
     most_ns: float | None = None  # in nanoseconds, scaled by the reference loop
+    gate: float | None = None  # what is held, where that is not the target itself
     reported: bool = False
-    wanted: str = ""  # where the limit is what was reached, what was aimed at
+
+    @property
+    def wanted(self) -> float | None:
+        return next((x for x in (self.most, self.least, self.most_ns) if x is not None), None)
+
+    def margin(self, value: float, limit: float) -> float:
+        """By what factor a figure is on the right side of a limit; below 1 it is on the wrong."""
+        return value / limit if self.least is not None else limit / max(value, 1e-9)
+
+    def shown(self, limit: float) -> str:
+        sign = ">=" if self.least is not None else "<="
+        return f"{sign} {limit:,g}{' ns' if self.most_ns is not None else ''}"
 
 
 @dataclass(frozen=True)
@@ -29,14 +41,21 @@ class Row:
     """A target with what was measured: `margin` is 1 where the target is just reached."""
 
     target: Target
-    limit: str
     measured: str
     margin: float | None
     missed: bool
 
+    def line(self) -> str:
+        target, wanted = self.target, self.target.wanted
+        limit = "" if wanted is None else target.shown(wanted)
+        gate = "" if target.gate is None else target.shown(target.gate)
+        margin = "" if self.margin is None else f"{self.margin:.2f}"
+        verdict = "missed" if self.missed else "reported" if target.reported else "ok"
+        return f"| {target.what} | {limit} | {self.measured} | {margin} | {gate} | {verdict} |"
+
 
 class Figures:
-    """What was measured so far, by the name of the target."""
+    """What was measured so far, by the name of the target. Of several figures the best counts."""
 
     def __init__(self) -> None:
         document: dict[str, Any] = tomllib.loads(TARGETS.read_text())
@@ -44,45 +63,27 @@ class Figures:
         self.nominal_ns: float = document.pop("reference_ns")
         self.targets = {name: Target(name, **row) for name, row in document.items()}
         self.measured: dict[str, float] = {}
-        self.reference_ns: dict[str, float] = {}
-        self.test = ""  # that runs
-        self.tests: dict[str, str] = {}  # the test of each figure
+        self.tests: dict[str, str] = {}
+        self.test = ""  # the one that runs
 
     def put(self, name: str, value: float, reference_ns: float | None = None) -> None:
-        """One figure; with nanoseconds comes what the reference loop took beside it.
-
-        Of a figure that was measured before, the better one is kept: noise only ever harms.
-        """
+        """One figure; with nanoseconds comes what the reference loop took beside it."""
         target = self.targets[name]
         assert (reference_ns is None) == (target.most_ns is None), name
-        before = self.row(name).margin if name in self.measured else None
-        old = self.measured.get(name, 0.0), self.reference_ns.get(name)
-        self.measured[name] = value
         self.tests[name] = self.test
         if reference_ns is not None:
-            self.reference_ns[name] = reference_ns
-        now = self.row(name).margin
-        if before is not None and now is not None and before > now:
-            self.measured[name] = old[0]
-            if old[1] is not None:
-                self.reference_ns[name] = old[1]
+            value *= self.nominal_ns / reference_ns
+        before = self.measured.get(name, value)
+        self.measured[name] = max(before, value) if target.least else min(before, value)
 
     def row(self, name: str) -> Row:
         target, value = self.targets[name], self.measured[name]
-        limit, margin, shown = "", None, f"{value:.3g}"
-        if target.most_ns is not None:
-            scaled = target.most_ns / self.nominal_ns  # the target as a ratio
-            ratio = value / self.reference_ns[name]
-            limit, margin = f"<= {scaled:.3g} ({target.most_ns:g} ns)", scaled / ratio
-            shown = f"{ratio:.3g} ({value:.0f} ns)"
-        elif target.most is not None:
-            limit, margin = f"<= {target.most:g}", target.most / max(value, 1e-9)
-        elif target.least is not None:
-            limit, margin = f">= {target.least:g}", value / target.least
-        if target.wanted:
-            limit += f", wanted {target.wanted}"
-        missed = not target.reported and margin is not None and margin < 1 - self.tolerance
-        return Row(target, limit, shown, margin, missed)
+        shown = f"{value:,.0f} ns" if target.most_ns is not None else f"{value:,.3g}"
+        if target.wanted is None:
+            return Row(target, shown, None, False)
+        gate = target.wanted if target.gate is None else target.gate
+        missed = not target.reported and target.margin(value, gate) < 1 - self.tolerance
+        return Row(target, shown, target.margin(value, target.wanted), missed)
 
     def rows(self) -> list[Row]:
         return [self.row(name) for name in self.targets if name in self.measured]
@@ -97,34 +98,18 @@ class Figures:
 
     def table(self) -> list[str]:
         """Lines of a Markdown table."""
-        lines = ["| what | target | measured | margin | |", "|---|---|---|---|---|"]
-        for row in self.rows():
-            verdict = "missed" if row.missed else "reported" if row.target.reported else "ok"
-            margin = "" if row.margin is None else f"{row.margin:.2f}"
-            lines.append(
-                f"| {row.target.what} | {row.limit} | {row.measured} | {margin} | {verdict} |"
-            )
-        return lines
+        head = ["| what | target | measured | margin | held at | |", "|---|---|---|---|---|---|"]
+        return head + [row.line() for row in self.rows()]
 
     def missed(self) -> set[str]:
         """The tests that measured what was missed."""
         return {self.tests[row.target.name] for row in self.rows() if row.missed}
 
-    def load(self, path: Path) -> dict[str, Any]:
-        """Goes on with the figures of a former run; gives what else that run kept."""
-        document = json.loads(path.read_text())
-        self.measured = document["measured"]
-        self.reference_ns = document["reference_ns"]
-        self.tests = document["tests"]
-        extra: dict[str, Any] = document["extra"]
-        return extra
-
-    def save(self, path: Path, extra: dict[str, Any]) -> None:
+    def save(self, path: Path, **more: Any) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        document = {
-            "measured": self.measured,
-            "reference_ns": self.reference_ns,
-            "tests": self.tests,
-            "extra": extra,
-        }
+        document = {"measured": self.measured, "tests": self.tests, **more}
         path.write_text(json.dumps(document, indent=1))
+
+    def load(self, run: dict[str, Any]) -> None:
+        """Goes on from what a run before has saved."""
+        self.measured, self.tests = run["measured"], run["tests"]

@@ -105,7 +105,7 @@ def main() -> None:
         run_all()
     run: dict[str, Any] = json.loads(FIGURES.read_text())
     figures = Figures()
-    figures.measured, figures.reference_ns = run["measured"], run["reference_ns"]
+    figures.load(run)
     absent = [f"Not measured: {figures.targets[name].what}." for name in figures.absent()]
     shown = "\n\n".join(pictures(run["extra"]))
     body = "\n\n".join([BEGIN, machine(), "\n".join(figures.table()), *absent, shown, END])

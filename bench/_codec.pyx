@@ -8,7 +8,7 @@ from posix.time cimport CLOCK_THREAD_CPUTIME_ID, clock_gettime, timespec
 
 cimport cython
 
-from gossip._core cimport addr_t, slice_t
+from gossip._core cimport addr_t, buffer_t, slice_t
 
 include "../gossip/core/limits.pxi"
 include "../gossip/core/cursor.pxi"

@@ -83,6 +83,10 @@ class Sent:
     messages: tuple[Message, ...]
 
 
+TICKS_MAX = 10_000
+"""In one moment: a tick does a slice of what is due, and all together must come to an end."""
+
+
 @dataclass
 class Stream:
     """A stream of the core under test, as the other side sees it."""
@@ -215,6 +219,7 @@ class Solo:
 
     def run_until(self, at: int) -> None:
         """Let time pass, jumping from one due thing to the next."""
+        ticks = 0
         while True:
             deadline = self.swim.next_deadline()
             due = deadline[0] if deadline is not None else at + 1
@@ -223,11 +228,10 @@ class Solo:
                 self.now = max(self.now, moment)
                 action()
             elif due <= at:
+                ticks = ticks + 1 if due <= self.now else 0
+                assert ticks < TICKS_MAX, f"{deadline} stays due"
                 self.now = max(self.now, due)
                 self.swim.tick(self.now)
-                after = self.swim.next_deadline()
-                waits = after is not None and after[1] != "work" and after[0] <= self.now
-                assert not waits, f"{after} is due after its tick"
             else:
                 break
             self.collect()

@@ -1,0 +1,82 @@
+"""200 user events a second for ten seconds in a mixed pool of eight, from us and from an agent.
+
+The real agent loses many of its own at that rate: how many is printed, not judged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+import gossip
+from tests.interop.conftest import PROCESSES_AT_ONCE
+from tests.interop.lab.rpc import Rpc
+from tests.interop.lab.serf_pool import SerfPool
+from tests.interop.lab.timings import LAN, SCHEDULING
+
+RATE, SECONDS = 200, 10
+COUNT = RATE * SECONDS
+PAYLOAD = bytes(64)
+
+
+async def at_a_steady_rate(send: Callable[[int], Awaitable[None]]) -> None:
+    """Calls `send` for each number when its time has come, not sooner."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    for number in range(COUNT):
+        due = asyncio.Event()
+        timer = loop.call_at(began + number / RATE, due.set)
+        await due.wait()
+        timer.cancel()
+        await send(number)
+
+
+async def all_told(pool: SerfPool, name: str) -> list[Counter[bytes]]:
+    """How often each event came to each of ours, once no more of them come."""
+    patience = 2 * LAN.gossip_interval * COUNT / RATE + SCHEDULING
+    for one in pool.ours:
+        try:
+            async with asyncio.timeout(patience):
+                while len(one.events(name)) < COUNT:
+                    await one.news()
+        except TimeoutError:
+            continue  # counted below
+    return [Counter(event.payload for event in one.events(name)) for one in pool.ours]
+
+
+def report(sender: str, counts: list[Counter[bytes]]) -> float:
+    shares = [len(count) / COUNT for count in counts]
+    told = ", ".join(f"{share:.2%}" for share in shares)
+    print(f"{COUNT} events of {sender} at {RATE}/s: our nodes heard {told}")
+    return min(shares)
+
+
+@pytest.mark.cell(PROCESSES_AT_ONCE, seconds=60)  # alone: what it measures is a rate
+async def test_our_events_reach_all_of_ours_once_at_200_a_second() -> None:
+    async with SerfPool(bytes(range(32)), event_buffer=4 * COUNT) as pool:
+        await pool.all_see("alive", pool.names, LAN.spread_within(8))
+
+        async def ours(number: int) -> None:
+            payload = number.to_bytes(2, "big") + PAYLOAD[2:]
+            pool.ours[0].node.send_event("ours", payload, coalesce=False)
+
+        await at_a_steady_rate(ours)
+        counts = await all_told(pool, "ours")
+        assert report("ours", counts) >= 0.999
+        assert all(count.most_common(1)[0][1] == 1 for count in counts), "an event came twice"
+
+        async with Rpc(pool.go[0]) as rpc:
+
+            async def theirs(number: int) -> None:
+                payload = number.to_bytes(2, "big") + PAYLOAD[2:]
+                body = {"Name": "theirs", "Payload": payload, "Coalesce": False}
+                await rpc.call("event", body)
+
+            await at_a_steady_rate(theirs)
+        counts = await all_told(pool, "theirs")
+        report("a real agent", counts)
+        assert all(count.most_common(1)[0][1] == 1 for count in counts), "an event came twice"
+        assert not any(isinstance(event, gossip.MemberFailed) for event in pool.ours[0].told)

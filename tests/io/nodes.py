@@ -38,6 +38,7 @@ SLOW_ENOUGH: Tuning = {
     "gossip_interval": 0.05,
     "suspicion_mult": 2,
     "suspicion_max_timeout_mult": 1,
+    "awareness_max_multiplier": 1,
 }
 
 

@@ -54,17 +54,16 @@ class Child:
 
 @contextmanager
 def process(how: str, **fields: Any) -> Iterator[Child]:
-    """A node in a process of its own, which is killed if it does not end."""
-    child = subprocess.Popen(
+    """A node in a process of its own, which is killed in the end."""
+    with subprocess.Popen(
         [sys.executable, thread_node.__file__, how, json.dumps(fields)],
         env={**os.environ, "PYTHONPATH": str(Path(gossip.__file__).parents[1])},
         text=True,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-    )
-    try:
-        with child:
+    ) as child:
+        try:
             yield Child(child)
-    finally:
-        child.kill()
+        finally:
+            child.kill()  # before it is waited for: it may be a stopped one

@@ -51,6 +51,11 @@ def lzw_decompress(data: bytes, *, limit: int = 41943040) -> bytes: ...
 def pack(value: object) -> bytes:
     """A value in the msgpack dialect of the wire: raw strings, short numbers, 8-byte floats."""
 
+SERF_TYPE_NAMES: dict[int, str]
+
+def decode_serf(data: bytes) -> dict[str, Any]: ...
+def encode_serf(name: str, body: dict[str, Any]) -> bytes: ...
+
 RESULT_NAMES: dict[int, str]
 
 @final

@@ -96,8 +96,10 @@ cdef str text_of(slice_t s):
 cdef object field_value(const field_t* f, const void* at):
     if f.kind == KIND_STRING:
         return text_of((<const slice_t*>at)[0])
-    if f.kind == KIND_BYTES:
+    if f.kind >= KIND_BYTES:
         return hex_of((<const slice_t*>at)[0])
+    if f.kind == KIND_U64:
+        return (<const uint64_t*>at)[0]
     if f.kind == KIND_U32:
         return (<const uint32_t*>at)[0]
     if f.kind == KIND_U16:
@@ -133,7 +135,7 @@ cdef void map_message(dict out, const message_t* m, slice_t body):
 
 cdef int field_set(const field_t* f, void* at, object value, list kept) except -1:
     cdef slice_t* s = <slice_t*>at
-    if f.kind == KIND_STRING or f.kind == KIND_BYTES:
+    if f.kind >= KIND_STRING:
         if isinstance(value, str):
             value = value.encode()
         elif isinstance(value, dict):
@@ -149,6 +151,8 @@ cdef int field_set(const field_t* f, void* at, object value, list kept) except -
         (<uint32_t*>at)[0] = value
     elif f.kind == KIND_U16:
         (<uint16_t*>at)[0] = value
+    elif f.kind == KIND_U64:
+        (<uint64_t*>at)[0] = value
     elif f.kind == KIND_I64:
         (<int64_t*>at)[0] = value
     elif f.kind == KIND_BOOL:
@@ -165,7 +169,11 @@ def encode_message(str name not None, dict body not None):
     in the golden vectors, where missing fields are zero. Raises ValueError for an unknown name or
     field, TypeError for a value of another type, OverflowError for a number out of range.
     """
-    cdef const message_t* m = message_named(name)
+    return encode_table(message_named(name), name, body)
+
+
+cdef bytes encode_table(const message_t* m, str name, dict body):
+    """A message of a dictionary, whose missing fields are zero."""
     cdef body_t value
     cdef writer_t w
     cdef int i

@@ -92,7 +92,7 @@ def test_a_round_sends_no_more_than_its_packets_and_the_rest_waits() -> None:
     solo.run_for(ROUND)
     packets = Counter(packet.ip for packet in solo.packets("user"))
     assert sorted(packets.values()) == [16, 16, 16]
-    solo.run_for(10 * SECOND)
+    solo.run_for(30 * SECOND)
     assert solo.serf.stats()["events_queued"] == 0
     assert sum(map(len, payloads_by_target(solo).values())) == 400 * 7
 

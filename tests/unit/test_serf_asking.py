@@ -8,7 +8,7 @@ import pytest
 
 from tests.sim import serf as wire_serf
 from tests.sim import wire
-from tests.sim.settings import SECOND, serf
+from tests.sim.settings import MILLISECOND, SECOND, serf
 from tests.sim.solo import Solo
 
 TIMEOUT = 5 * SECOND
@@ -265,8 +265,8 @@ def test_a_query_that_is_too_long_raises_and_sends_nothing() -> None:
 
 def test_only_so_many_queries_run_at_a_time() -> None:
     solo = started(1)
-    for _ in range(1024):
-        solo.serf.query(b"q", None, solo.now)
+    for number in range(1024):
+        solo.serf.query(b"q", None, solo.now, timeout_ns=SECOND + number * MILLISECOND)
     with pytest.raises(RuntimeError, match="too many queries are under way"):
         solo.serf.query(b"q", None, solo.now)
     solo.run_for(4 * SECOND)

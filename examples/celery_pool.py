@@ -20,12 +20,16 @@ from celery.signals import worker_process_init, worker_process_shutdown
 import gossip
 
 folder = Path(os.environ.get("POOL_FOLDER", tempfile.gettempdir() + "/celery_pool"))
-queue, results = folder / "queue", folder / "results"
-for each in (queue, results):
+queue, results, control = folder / "queue", folder / "results", folder / "control"
+for each in (queue, results, control):
     each.mkdir(parents=True, exist_ok=True)
 
 app = Celery("celery_pool", broker="filesystem://", backend=f"file://{results}")
-app.conf.broker_transport_options = {"data_folder_in": str(queue), "data_folder_out": str(queue)}
+app.conf.broker_transport_options = {
+    "data_folder_in": str(queue),
+    "data_folder_out": str(queue),
+    "control_folder": str(control),
+}
 
 app.conf.worker_proc_alive_timeout = 30.0  # for the signal's handlers; seeds may take their time
 

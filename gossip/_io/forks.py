@@ -39,13 +39,10 @@ def deaden(listeners: Iterable[int], streams: Iterable[int]) -> None:
             os.dup2(nobody_calls.fileno(), descriptor, inheritable=False)
     near, far = socket.socketpair()
     near.setblocking(False)
-    _silent.append(far)  # closed, it would be an end of the stream
+    far.detach()  # stays open: closed, it would be an end of the streams
     with near:
         for descriptor in streams:
             os.dup2(near.fileno(), descriptor, inheritable=False)
-
-
-_silent: list[socket.socket] = []
 
 
 def _in_child() -> None:

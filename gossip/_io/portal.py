@@ -98,6 +98,16 @@ class _Call(Generic[T]):
             self._error = None  # its traceback holds this frame
 
 
+class _Loop(asyncio.SelectorEventLoop):
+    """One that the child of a fork can let go of."""
+
+    def abandon(self) -> None:
+        # Not `close`: that takes the pipe out of the epoll set, which is the parent's as well.
+        self._closed = True
+        for name in ("_ssock", "_csock", "_selector"):
+            getattr(self, name).close()
+
+
 class Portal:
     """Runs an event loop on a daemon thread, from `start` to `end`, each once.
 
@@ -112,7 +122,7 @@ class Portal:
         self._calls: set[_Call[Any]] = set()
         self._ends: set[_Call[None]] = set()
         self._ending: asyncio.Task[None] | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop: _Loop | None = None
         self._thread = threading.Thread(
             target=self._main, name=f"gossip calls of {name}", daemon=True
         )
@@ -125,7 +135,7 @@ class Portal:
         self._process = os.getpid()
         forks.watch(self)
         _portals.add(self)
-        self._loop = asyncio.SelectorEventLoop()
+        self._loop = _Loop()
         try:
             self._thread.start()
         except RuntimeError as error:
@@ -217,8 +227,10 @@ class Portal:
             )
 
     def forked(self) -> None:
-        """In a child: the thread stayed behind, and the loop's descriptors are the parent's."""
+        """In a child: the thread stayed behind."""
         _portals.discard(self)
+        if self._loop is not None:
+            self._loop.abandon()
 
     # What callers may not do.
 

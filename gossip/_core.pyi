@@ -218,7 +218,8 @@ class Swim:
     `settings` maps every Config field to an integer, durations in ns with the suffix `_ns`; a
     simulator may add what memberlist fixes (`_TRIALS` in core/making.pxi). The
     same settings, seed and inputs give the same outputs. An argument out of range is a ValueError;
-    a call before `start` or after `shutdown` a RuntimeError.
+    a call before `start` or after `shutdown` a RuntimeError. `bind_port`, where it is not `port`,
+    stands for a port of 0 in what peers claim (protocol §4.6).
     """
 
     def __new__(
@@ -228,6 +229,7 @@ class Swim:
         name: bytes,
         address: bytes,
         port: int,
+        bind_port: int = 0,
         meta: bytes = b"",
         label: bytes = b"",
         cidrs: Sequence[tuple[bytes, int]] | None = None,

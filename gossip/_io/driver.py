@@ -116,6 +116,7 @@ class Driver:
             name=encode_name(self.name),
             address=packed(self.address),
             port=self.address.port,
+            bind_port=self.sockets.address.port,
             meta=self._config.meta if self._serf is None else self._serf.meta,
             label=self._config.label.encode(),
             cidrs=self._config.networks,
@@ -241,6 +242,7 @@ class Driver:
         """The keyring was changed: from now on the core seals and opens with its present keys."""
         self.check()
         self._hand_keys_to(self.core)
+        self.pump()  # what does not fit beside the key any more was dropped, and is told
 
     def leave(self, now: int) -> int:
         """The request to leave the pool."""

@@ -208,7 +208,7 @@ cdef void handle_alive(swim_t* s, alive_t* alive) noexcept nogil:
     cdef int reason, verdict
     cdef uint32_t index
     if alive.port == 0:
-        alive.port = s.identity.port
+        alive.port = s.bind_port
     if is_self(s, alive.node):
         handle_own_alive(s, alive)
         return

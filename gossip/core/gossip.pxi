@@ -251,6 +251,34 @@ cdef bint gossip_to(swim_t* s, member_t* row, bint* burst) noexcept nogil:
     return True
 
 
+cdef void drop_longer(swim_t* s, queue_t* queue, int64_t room) noexcept nogil:
+    """Have no item wait that is longer than what a packet has room for."""
+    cdef uint32_t transmits
+    cdef int32_t length
+    cdef tier_t* tier
+    cdef broadcast_t* item
+    for transmits in range(queue.tier_capacity):
+        tier = queue.tiers[transmits]
+        while tier != NULL and tier.count:
+            length = tier_longest(tier, queue.max_length)
+            if length <= room:
+                break
+            item = tier.pages[length >> 6].buckets[length & 63].newest
+            queue_lift(queue, item)
+            tell_unfit(s, item.notify)
+            item.notify = 0
+            queue_finish(queue, item)
+
+
+cdef void room_changed(swim_t* s) noexcept nogil:
+    """The envelopes of packets have grown or shrunk: what was queued before may never fit now."""
+    cdef int64_t room = gossip_room(s)
+    cdef int i
+    drop_longer(s, &s.queues[QUEUE_MEMBERSHIP], room - COMPOUND_PART_BYTES)
+    for i in range(QUEUE_MEMBERSHIP + 1, QUEUES):
+        drop_longer(s, &s.queues[i], room - USER_PART_BYTES)
+
+
 cdef void gossip_round(swim_t* s) noexcept nogil:
     """Sends what is queued to a few random members; each destination takes one transmission."""
     cdef uint32_t[INDIRECT_CHECKS_MAX] chosen

@@ -67,6 +67,17 @@ cdef lock_t* lock_for(swim_t* s) except NULL:
     return lock
 
 
+cdef int fill_ring(aead_t* keys, list ciphers) except -1:
+    """The ciphers of a ring as the core takes them; `keys` has room for KEYS_MAX."""
+    cdef int count = 0
+    if len(ciphers) > KEYS_MAX:
+        raise ValueError(f"keys: {len(ciphers)}, at most {KEYS_MAX} fit")
+    for cipher in ciphers:
+        keys[count] = aead_of(cipher)
+        count += 1
+    return count
+
+
 cdef slice_t view(bytes data) except *:
     """A view of a bytes object; it must outlive the view."""
     return slice_of(<const uint8_t*>PyBytes_AsString(data), <uint32_t>PyBytes_Size(data))

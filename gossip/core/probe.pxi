@@ -392,7 +392,7 @@ cdef void handle_indirect_ping(swim_t* s, const indirect_ping_t* ping) noexcept 
     Members may always be pinged for others; other targets only at a small rate, and without news.
     """
     cdef uint16_t port = ping.port if ping.port and s.settings.protocol_version >= 2 \
-        else s.identity.port
+        else s.bind_port
     cdef addr_t requester, target
     cdef bint known
     cdef bint member = named_member(s, ping.node, ping.target, port) != NULL

@@ -15,8 +15,8 @@ cdef class Swim:
     """The state machine of one node: packets, stream bytes, time and requests in; packets, stream
     commands, events and the next deadline out. See `_core.pyi` for the exact forms."""
 
-    def __cinit__(self, settings, *, bytes name, bytes address, int port, bytes meta=b"",
-                  bytes label=b"", cidrs=None, seed, Identities identities=None,
+    def __cinit__(self, settings, *, bytes name, bytes address, int port, int bind_port=0,
+                  bytes meta=b"", bytes label=b"", cidrs=None, seed, Identities identities=None,
                   Scratch scratch=None):
         cdef swim_t* s = <swim_t*>calloc(1, sizeof(swim_t))
         cdef uint8_t[6] vsn
@@ -58,6 +58,7 @@ cdef class Swim:
         if s.identity == NULL:
             raise MemoryError()
         s.address = address_of(address, port)
+        s.bind_port = <uint16_t>(bind_port or port)
         self._fill_envelope(label)
         self._fill_networks(cidrs)
 
@@ -366,21 +367,17 @@ cdef class Swim:
     def set_keys(self, aeads, refill):
         """Puts the ring's ciphers, the primary one first; an empty ring turns sealing off."""
         cdef aead_t[KEYS_MAX] keys
-        cdef uint32_t count = 0
         cdef nonce_source_t source = nonce_source_of(refill)
         cdef swim_t* s
         ring = (list(aeads), refill)
-        if len(ring[0]) > KEYS_MAX:
-            raise ValueError(f"keys: {len(ring[0])}, at most {KEYS_MAX} fit")
-        for cipher in ring[0]:
-            keys[count] = aead_of(cipher)
-            count += 1
+        cdef uint32_t count = fill_ring(keys, ring[0])
         native = isinstance(refill, NonceSource)
         needs_gil = any([not (native and isinstance(key, Cipher)) for key in ring[0]])
         s = self._hold()
         memcpy(s.envelope.keys, keys, sizeof(keys))
         s.envelope.key_count = count
         nonces_init(&s.nonces, source.fill, source.ctx)
+        room_changed(s)
         self._let_go()
         self.needs_gil = needs_gil
         self._ring = ring                  # keeps alive what is pointed to from there

@@ -210,6 +210,7 @@ cdef struct swim_t:
     # Who this node is.
     uint32_t self_row
     addr_t address
+    uint16_t bind_port         # for claims and targets that name none
     identity_t* identity       # a reference
     uint32_t incarnation
     int64_t clock_base_ns      # of the coarse clock: what its time is at nought of `now_ns`
@@ -410,22 +411,26 @@ cdef inline int64_t gossip_room(swim_t* s) noexcept nogil:
             - packet_overhead(&s.envelope, True))
 
 
+cdef void tell_unfit(swim_t* s, uint32_t notify) noexcept nogil:
+    """Something that no gossip packet can carry is counted, and whoever waits for it is told."""
+    cdef const char* error = b"it does not fit a gossip packet; raise udp_buffer_size"
+    drop(s, DROP_OUT_FULL)
+    tell_done(s, notify, error, strlen(error), 0)
+    if notify == s.leave_request:
+        s.leave_request = 0
+
+
 cdef void queue_claim(swim_t* s, slice_t name, writer_t* message,
                       uint32_t notify) noexcept nogil:
     """Queues an encoded claim under `name`: it takes the place of an older one of that name.
 
-    One that no gossip packet can carry is counted, and whoever waits for it is told. Every change
-    of a row ends here, and pays here for all that it took.
+    Every change of a row ends here, and pays here for all that it took.
     """
-    cdef const char* error = b"it does not fit a gossip packet; raise udp_buffer_size"
     cdef int64_t room = gossip_room(s) - COMPOUND_PART_BYTES
     s.work -= WORK_CHANGE
     if (message.full or <int64_t>writer_len(message) > room or not queue_add(
             &s.queues[QUEUE_MEMBERSHIP], name, 0, writer_slice(message), notify)):
-        drop(s, DROP_OUT_FULL)
-        tell_done(s, notify, error, strlen(error), 0)
-        if notify == s.leave_request:
-            s.leave_request = 0
+        tell_unfit(s, notify)
 
 
 cdef slot_t* new_packet(swim_t* s, const addr_t* to, uint32_t bytes) noexcept nogil:

@@ -125,6 +125,7 @@ class Solo:
         name: bytes = b"self",
         address: bytes = bytes((10, 0, 0, 1)),
         port: int = 7946,
+        bind_port: int = 0,
         meta: bytes = b"",
         label: bytes = b"",
         keys: Sequence[bytes] = (),
@@ -141,7 +142,8 @@ class Solo:
         if serf is not None:
             changes = SERF_VERSIONS | changes
         swim = Swim(
-            lan(**changes), name=name, address=address, port=port, meta=meta, label=label,
+            lan(**changes), name=name, address=address, port=port, bind_port=bind_port,
+            meta=meta, label=label,
             cidrs=cidrs, seed=seed, identities=identities,
         )  # fmt: skip
         solo = cls(swim, label=label)

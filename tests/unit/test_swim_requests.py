@@ -187,3 +187,48 @@ def test_an_update_that_fits_no_packet_says_so_and_one_that_fits_is_spread(
     refused = next(number for number, error in enumerate(said) if error is not None)
     assert set(said[:refused]) == {None}
     assert all("udp_buffer_size" in str(error) for error in said[refused:])
+
+
+def test_what_was_queued_before_a_key_came_and_fits_no_longer_is_dropped_and_told() -> None:
+    solo = Solo.start(udp_buffer_size=508, gossip_verify_incoming=0)
+    solo.member("peer")
+    room = solo.swim.broadcast_limit
+    solo.swim.broadcast(bytes(room), b"long")
+    solo.swim.broadcast(b"short", b"short")
+    for size in range(512, 0, -1):
+        request = solo.swim.update_meta(bytes(size), solo.now)
+        solo.collect()
+        if not solo.events_of("done"):
+            break
+        solo.forget()
+    queued = solo.swim.stats()
+    solo.install([KEY])
+    after = solo.swim.stats()
+    assert after["dropped_out_full"] - queued["dropped_out_full"] == 2
+    assert after["user_broadcasts_queued"] == queued["user_broadcasts_queued"] - 1
+    assert after["broadcasts_queued"] == queued["broadcasts_queued"] - 1
+    solo.collect()
+    assert "udp_buffer_size" in str(answer(solo, request)[0])
+    solo.run_for(3 * SECOND)
+    assert {message.payload for message in solo.messages("user")} == {b"short"}
+    assert solo.swim.stats()["user_broadcasts_queued"] == 0
+
+
+def test_what_still_fits_beside_the_key_is_kept() -> None:
+    solo = Solo.start(udp_buffer_size=508, gossip_verify_incoming=0)
+    solo.member("peer")
+    request = solo.swim.update_meta(bytes(300), solo.now)
+    solo.install([KEY])
+    solo.run_for(3 * SECOND)
+    assert answer(solo, request)[0] is None
+    assert solo.dropped("out_full") == 0
+
+
+def test_a_port_of_nought_stands_for_the_bound_port_and_not_the_advertised() -> None:
+    """Protocol §4.2, §4.6: behind a NAT the two differ."""
+    solo = Solo.start(port=30_000, bind_port=7946)
+    solo.hear(wire.alive(b"peer", bytes((10, 0, 0, 9)), 0, 1))
+    assert solo.row(b"peer")[2] == 7946
+    solo.hear(wire.indirect_ping(5, bytes((10, 0, 0, 9)), 0, b"peer"))
+    (ping,) = solo.packets("ping")
+    assert (ping.ip, ping.port) == (bytes((10, 0, 0, 9)), 7946)

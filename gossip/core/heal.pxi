@@ -15,6 +15,7 @@ cdef struct lost_t:
     identity_t* identity         # a reference: the row may be gone
     int64_t since_ns             # when it failed
     uint32_t incarnation         # as of then
+    bint answered                # it was more than a name: it has answered a probe of ours
     bint regained
 
 cdef struct heal_t:
@@ -83,8 +84,15 @@ cdef uint32_t find_lost(swim_t* s, slice_t name) noexcept nogil:
     return NONE
 
 
+cdef inline bint goes_before(const lost_t* one, const lost_t* other) noexcept nogil:
+    if one.answered != other.answered:
+        return not one.answered
+    return one.since_ns < other.since_ns
+
+
 cdef uint32_t place_for_lost(swim_t* s) noexcept nogil:
-    """A free place, if need be that of whoever is lost for longest; NONE without memory."""
+    """A free place, if need be that of whoever is lost for longest, of those who never answered
+    where there is one: made-up names shall not displace members. NONE without memory."""
     cdef heal_t* heal = s.heal
     cdef uint32_t capacity = heal.capacity * 2 if heal.capacity else 16
     cdef uint32_t oldest = 0
@@ -92,7 +100,7 @@ cdef uint32_t place_for_lost(swim_t* s) noexcept nogil:
     cdef lost_t* lost
     if heal.count == LOST_MAX:
         for at in range(heal.count):
-            if heal.lost[at].since_ns < heal.lost[oldest].since_ns:
+            if goes_before(&heal.lost[at], &heal.lost[oldest]):
                 oldest = at
         drop_lost(s, oldest)
     if heal.count == heal.capacity:
@@ -125,6 +133,7 @@ cdef void heal_lose(swim_t* s, const member_t* row) noexcept nogil:
     lost.identity = identity_retain(row.identity)
     lost.since_ns = s.now_ns
     lost.incarnation = row.incarnation
+    lost.answered = (row.flags & MEMBER_ANSWERED) != 0
     lost.regained = False
     if heal.timer < 0:
         heal.timer = timers_arm(&s.timers, TIMER_HEAL, 0, s.now_ns + heal_pause(s))

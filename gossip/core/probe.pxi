@@ -221,6 +221,9 @@ cdef void end_probe(swim_t* s) noexcept nogil:
 
 
 cdef void probe_succeeds(swim_t* s) noexcept nogil:
+    cdef member_t* row = row_at(s, s.probe.row)
+    if row.identity == s.probe.target:
+        row.flags |= MEMBER_ANSWERED
     if not s.probe.send_failed:
         awareness_apply(&s.awareness, -1)
     end_probe(s)

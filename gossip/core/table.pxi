@@ -11,6 +11,7 @@
 
 cdef enum:
     MEMBER_SELF = 1             # flags: the node's own row, which is never removed
+    MEMBER_ANSWERED = 2         # it has answered a probe of ours
 
 cdef struct member_t:
     entry_t entry               # in the map of names

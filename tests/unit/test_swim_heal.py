@@ -182,6 +182,22 @@ def test_so_many_are_remembered_and_no_more() -> None:
     assert regained == [peers[-1].name]
 
 
+def test_made_up_names_do_not_displace_a_member_that_has_answered() -> None:
+    solo = lone(heal_time_ns=100 * HOUR, suspicion_mult=1, suspicion_max_timeout_mult=1)
+    member = solo.member("member")
+    solo.run_for(3 * PROBE)
+    lose(solo, member)
+    for number in range(1100):
+        made_up = Puppet(b"no-%04d" % number, bytes((10, 1, number // 250, number % 250 + 1)))
+        solo.hear(made_up.alive())
+        solo.hear(wire.dead(made_up.name, 1, b"x"))
+    back(solo, member)
+    solo.run_for(10 * PROBE)
+    ((lost, regained),) = healed(solo)
+    assert regained == [b"member"]
+    assert len(lost) == 1024
+
+
 # What follows an answer.
 
 

@@ -34,9 +34,22 @@ ctypedef int (*open_fn)(void* ctx, const uint8_t* nonce, slice_t aad, const uint
 # Fill in `n` unpredictable bytes: 0 for success.
 ctypedef int (*fill_fn)(void* ctx, uint8_t* out, uint32_t n) noexcept nogil
 
+# A long text piece by piece: `begin` gives its state, or NULL; `more` puts n bytes of it through,
+# from `data` to `out`, which may be the same; `end` writes the tag, or compares it. 0 for success.
+# The state lives on its own, until `drop`: the key may be gone before.
+ctypedef void* (*begin_fn)(void* ctx, bint sealing, const uint8_t* nonce,
+                           slice_t aad) noexcept nogil
+ctypedef int (*more_fn)(void* state, uint8_t* out, const uint8_t* data, uint32_t n) noexcept nogil
+ctypedef int (*end_fn)(void* state, uint8_t* tag) noexcept nogil
+ctypedef void (*drop_fn)(void* state) noexcept nogil
+
 cdef struct aead_t:
     seal_fn seal         # n bytes become n + 16
     open_fn open         # n bytes become n - 16
+    begin_fn begin       # NULL: this cipher takes every text in one go
+    more_fn more
+    end_fn end
+    drop_fn drop
     void* ctx
 
 cdef class Cipher:

@@ -6,6 +6,7 @@ functions are called through pointers. Which library is to be trusted is decided
 
 from libc.errno cimport EINTR, errno
 from libc.stdint cimport uint8_t, uint32_t
+from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memset
 
 cimport cython
@@ -37,6 +38,7 @@ ctypedef const char* (*version_fn)(int what) noexcept nogil
 ctypedef const void* (*cipher_fn)() noexcept nogil
 ctypedef void* (*new_fn)() noexcept nogil
 ctypedef void (*free_fn)(void* ctx) noexcept nogil
+ctypedef int (*copy_fn)(void* to, const void* ctx) noexcept nogil
 ctypedef int (*init_fn)(void* ctx, const void* cipher, void* engine, const uint8_t* key,
                         const uint8_t* nonce) noexcept nogil
 ctypedef int (*update_fn)(void* ctx, uint8_t* out, int* written, const uint8_t* data,
@@ -49,6 +51,7 @@ cdef struct evp_t:
     cipher_fn[3] ciphers            # keys of 16, 24 and 32 bytes
     new_fn new
     free_fn free
+    copy_fn copy
     init_fn seal_init
     update_fn seal_update
     final_fn seal_final
@@ -99,6 +102,65 @@ cdef int evp_open(void* ctx, const uint8_t* nonce, slice_t aad, const uint8_t* s
         memset(out, 0, plain)       # not authentic: nobody shall see it
         return -1
     return 0
+
+
+# One long text: a context of its own, so that others may go through meanwhile.
+cdef struct text_t:
+    evp_t evp
+    void* ctx
+    bint sealing
+
+
+cdef void* text_begin(void* ctx, bint sealing, const uint8_t* nonce, slice_t aad) noexcept nogil:
+    cdef key_t* key = <key_t*>ctx
+    cdef evp_t* evp = &key.evp
+    cdef text_t* text = <text_t*>malloc(sizeof(text_t))
+    cdef int written = 0
+    cdef bint ok
+    if text == NULL:
+        return NULL
+    text.evp = evp[0]
+    text.sealing = sealing
+    text.ctx = evp.new()
+    ok = text.ctx != NULL and evp.copy(text.ctx, key.sealing if sealing else key.opening) == 1
+    if ok and sealing:
+        ok = (evp.seal_init(text.ctx, NULL, NULL, NULL, nonce) == 1 and (
+            aad.len == 0
+            or evp.seal_update(text.ctx, NULL, &written, aad.ptr, <int>aad.len) == 1))
+    elif ok:
+        ok = (evp.open_init(text.ctx, NULL, NULL, NULL, nonce) == 1 and (
+            aad.len == 0
+            or evp.open_update(text.ctx, NULL, &written, aad.ptr, <int>aad.len) == 1))
+    if not ok:
+        text_drop(text)
+        return NULL
+    return text
+
+
+cdef int text_more(void* state, uint8_t* out, const uint8_t* data, uint32_t n) noexcept nogil:
+    cdef text_t* text = <text_t*>state
+    cdef int written = 0
+    if text.sealing:
+        return 0 if text.evp.seal_update(text.ctx, out, &written, data, <int>n) == 1 else -1
+    return 0 if text.evp.open_update(text.ctx, out, &written, data, <int>n) == 1 else -1
+
+
+cdef int text_end(void* state, uint8_t* tag) noexcept nogil:
+    cdef text_t* text = <text_t*>state
+    cdef evp_t* evp = &text.evp
+    cdef uint8_t[TAG_BYTES] rest    # GCM leaves none
+    cdef int written = 0
+    if text.sealing:
+        return 0 if (evp.seal_final(text.ctx, rest, &written) == 1
+                     and evp.ctrl(text.ctx, CTRL_GET_TAG, TAG_BYTES, tag) == 1) else -1
+    return 0 if (evp.ctrl(text.ctx, CTRL_SET_TAG, TAG_BYTES, tag) == 1
+                 and evp.open_final(text.ctx, rest, &written) == 1) else -1
+
+
+cdef void text_drop(void* state) noexcept nogil:
+    cdef text_t* text = <text_t*>state
+    text.evp.free(text.ctx)
+    free(text)
 
 
 cdef int system_fill(void* ctx, uint8_t* out, uint32_t n) noexcept nogil:
@@ -154,6 +216,7 @@ cdef class Library:
         self.evp.ciphers[2] = <cipher_fn>symbol(handle, b"EVP_aes_256_gcm")
         self.evp.new = <new_fn>symbol(handle, b"EVP_CIPHER_CTX_new")
         self.evp.free = <free_fn>symbol(handle, b"EVP_CIPHER_CTX_free")
+        self.evp.copy = <copy_fn>symbol(handle, b"EVP_CIPHER_CTX_copy")
         self.evp.seal_init = <init_fn>symbol(handle, b"EVP_EncryptInit_ex")
         self.evp.seal_update = <update_fn>symbol(handle, b"EVP_EncryptUpdate")
         self.evp.seal_final = <final_fn>symbol(handle, b"EVP_EncryptFinal_ex")
@@ -197,6 +260,10 @@ cdef class EvpCipher(Cipher):
             raise RuntimeError(f"{library.version} refuses AES-GCM")
         self.aead.seal = evp_seal
         self.aead.open = evp_open
+        self.aead.begin = text_begin
+        self.aead.more = text_more
+        self.aead.end = text_end
+        self.aead.drop = text_drop
         self.aead.ctx = &self.key
 
     def __dealloc__(self):

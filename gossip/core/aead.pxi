@@ -83,6 +83,7 @@ cdef int python_fill(void* ctx, uint8_t* out, uint32_t n) noexcept nogil:
 cdef aead_t aead_of(object cipher) except *:
     """The functions of a Cipher, or the adaptor for an AEAD object; the caller keeps it alive."""
     cdef aead_t out
+    memset(&out, 0, sizeof(out))
     if isinstance(cipher, Cipher):
         out = (<Cipher>cipher).aead
         if out.seal == NULL or out.open == NULL:
@@ -92,6 +93,64 @@ cdef aead_t aead_of(object cipher) except *:
     out.open = python_open
     out.ctx = <void*>cipher
     return out
+
+
+# -- long texts
+
+cdef enum PassResult:
+    PASS_DONE
+    PASS_MORE                # the work allowed is used up
+    PASS_FAILED
+
+# A text on its way through a cipher, which may take several turns.
+cdef struct pass_t:
+    aead_t aead
+    void* state             # NULL: not begun
+    uint32_t at
+
+
+cdef void pass_drop(pass_t* p) noexcept nogil:
+    if p.state != NULL:
+        p.aead.drop(p.state)
+        p.state = NULL
+
+
+cdef int pass_at_once(const aead_t* aead, bint sealing, const uint8_t* nonce, slice_t aad,
+                      const uint8_t* data, uint32_t n, uint8_t* out) noexcept nogil:
+    cdef int failed
+    if sealing:
+        failed = aead.seal(aead.ctx, nonce, aad, data, n, out)
+    else:
+        failed = aead.open(aead.ctx, nonce, aad, data, n + TAG_BYTES, out)
+    return PASS_FAILED if failed else PASS_DONE
+
+
+cdef int pass_on(pass_t* p, const aead_t* aead, bint sealing, const uint8_t* nonce, slice_t aad,
+                 const uint8_t* data, uint32_t n, uint8_t* out, uint8_t* tag,
+                 int64_t* work) noexcept nogil:
+    """Put `n` bytes through, as far as the work goes; then again with the same arguments. `tag` is
+    where it stands in the sealed form. Until it is done, `out` is not to be believed."""
+    cdef uint32_t piece
+    cdef int failed = 0
+    if p.state == NULL:
+        if aead.begin == NULL or n <= CIPHER_PIECE_BYTES:
+            work[0] -= n // CIPHERED_PER_WORK
+            return pass_at_once(aead, sealing, nonce, aad, data, n, out)
+        p.aead = aead[0]
+        p.at = 0
+        p.state = aead.begin(aead.ctx, sealing, nonce, aad)
+        if p.state == NULL:
+            return PASS_FAILED
+    while p.at < n and not failed:
+        if work[0] <= 0:
+            return PASS_MORE
+        piece = min(n - p.at, <uint32_t>CIPHER_PIECE_BYTES)
+        failed = p.aead.more(p.state, &out[p.at], &data[p.at], piece)
+        p.at += piece
+        work[0] -= piece // CIPHERED_PER_WORK
+    failed = failed or p.aead.end(p.state, tag)
+    pass_drop(p)
+    return PASS_FAILED if failed else PASS_DONE
 
 
 # -- nonces

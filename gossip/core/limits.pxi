@@ -57,6 +57,8 @@ cdef enum:
     SCANNED_PER_WORK = 16            # bytes of Serf's state looked through
     PLAIN_PER_WORK = 4               # bytes compressed
     INFLATED_PER_WORK = 8            # bytes decompressed
+    CIPHERED_PER_WORK = 32           # bytes sealed or opened
+    CIPHER_PIECE_BYTES = 16384       # of a long text, sealed or opened at once
     STREAM_PIECE_BYTES = 16384
     RELEASE_BYTES = 1 << 19          # memory given back at once
     SPARE_BUFFERS = 2                # large buffers kept for the next stream

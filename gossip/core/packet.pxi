@@ -144,37 +144,49 @@ cdef bint padding_cut(slice_t* plain) noexcept nogil:
     return True
 
 
+cdef slice_t sealed_look(slice_t sealed, seal_t* found) noexcept nogil:
+    """Note what stands around a blob that sealed_check let through; gives text and tag."""
+    cdef cursor_t c = cursor_of(sealed)
+    cdef slice_t box
+    cursor_u8(&c, &found.version)
+    memcpy(found.nonce, cursor_take(&c, NONCE_BYTES), NONCE_BYTES)
+    box = cursor_rest(&c)
+    memcpy(found.tag, slice_tail(box, TAG_BYTES).ptr, TAG_BYTES)
+    found.length = sealed.len
+    return box
+
+
+cdef int sealed_opened(const envelope_t* e, uint32_t key, seal_t* found,
+                       slice_t* plain) noexcept nogil:
+    """Key number `key` opened it: whether the text is to be taken, 0 or the reason why not."""
+    found.present = True
+    found.key = key
+    if found.version == 0 and not padding_cut(plain):
+        return DROP_PADDING
+    if e.replay != NULL and replay_seen(e.replay, found.nonce):
+        return DROP_REPLAYED
+    return DROP_NONE
+
+
 cdef int sealed_open(const envelope_t* e, slice_t sealed, slice_t aad, uint8_t* out,
                      seal_t* found, slice_t* plain) noexcept nogil:
     """Open a blob with any of the keys into `out` (29 bytes shorter): 0 or the reason."""
-    cdef cursor_t c = cursor_of(sealed)
-    cdef const uint8_t* nonce
     cdef slice_t box
     cdef uint32_t i
     cdef int reason = sealed_check(sealed)
     if reason != DROP_NONE:
         return reason
-    cursor_u8(&c, &found.version)
-    nonce = cursor_take(&c, NONCE_BYTES)
-    box = cursor_rest(&c)
-    memcpy(found.nonce, nonce, NONCE_BYTES)
-    memcpy(found.tag, slice_tail(box, TAG_BYTES).ptr, TAG_BYTES)
-    found.length = sealed.len
+    box = sealed_look(sealed, found)
     for i in range(e.key_count):
-        if e.keys[i].open(e.keys[i].ctx, nonce, aad, box.ptr, box.len, out) == 0:
-            found.present = True
-            found.key = i
+        if e.keys[i].open(e.keys[i].ctx, found.nonce, aad, box.ptr, box.len, out) == 0:
             plain[0] = slice_of(out, box.len - TAG_BYTES)
-            if found.version == 0 and not padding_cut(plain):
-                return DROP_PADDING
-            if e.replay != NULL and replay_seen(e.replay, nonce):
-                return DROP_REPLAYED
-            return DROP_NONE
+            return sealed_opened(e, i, found, plain)
     return DROP_DECRYPT
 
 
-cdef int sealed_write(const envelope_t* e, writer_t* w, slice_t aad) noexcept nogil:
-    """Seal all that the writer holds, in place, with 13 free bytes before it: 0 or DROP_SEAL."""
+cdef int sealed_begin(const envelope_t* e, writer_t* w) noexcept nogil:
+    """Padding, version and nonce around all that the writer holds, with 13 free bytes before it,
+    and room for the tag: 0 or the reason why not."""
     cdef uint32_t pad, n = writer_len(w)
     cdef uint8_t* head
     cdef uint8_t* tail
@@ -184,14 +196,24 @@ cdef int sealed_write(const envelope_t* e, writer_t* w, slice_t aad) noexcept no
         if tail == NULL:
             return DROP_OUT_FULL
         memset(tail, pad, pad)
-    n = writer_len(w)
     if writer_take(w, TAG_BYTES) == NULL:
         return DROP_OUT_FULL
     head = writer_before(w, SEAL_HEAD)
     head[0] = e.seal_version
     if e.nonces == NULL or not nonce_take(e.nonces, &head[1]):
         return DROP_SEAL
-    if e.keys[0].seal(e.keys[0].ctx, &head[1], aad, &head[SEAL_HEAD], n, &head[SEAL_HEAD]) != 0:
+    return DROP_NONE
+
+
+cdef int sealed_write(const envelope_t* e, writer_t* w, slice_t aad) noexcept nogil:
+    """Seal all that the writer holds, in place: 0 or the reason why not. See sealed_begin."""
+    cdef uint8_t* head
+    cdef int reason = sealed_begin(e, w)
+    if reason != DROP_NONE:
+        return reason
+    head = writer_before(w, 0)
+    if e.keys[0].seal(e.keys[0].ctx, &head[1], aad, &head[SEAL_HEAD],
+                      writer_len(w) - SEAL_OVERHEAD, &head[SEAL_HEAD]) != 0:
         return DROP_SEAL
     return DROP_NONE
 

@@ -24,6 +24,8 @@ cdef struct sender_t:
     buffer_t plain               # of one step
     buffer_t out                 # SENDER_ROOM, then the text
     uint32_t out_at              # handed over up to here
+    bint sealing                 # all is there but the cipher text
+    pass_t pass_
     packer_t packer
     lzw_t lzw
 
@@ -59,6 +61,7 @@ cdef void sender_free(swim_t* s, sender_t* o) noexcept nogil:
         large_discard(&s.large, &o.state.head)
         large_discard(&s.large, &o.state.body)
         large_discard(&s.large, &o.state.scratch)
+        pass_drop(&o.pass_)
         buffer_free(&o.plain)
         large_discard(&s.large, &o.out)
         free(o)
@@ -169,8 +172,8 @@ cdef bint sender_begin(swim_t* s, sender_t* o) noexcept nogil:
     return True
 
 
-cdef bint sender_finish(swim_t* s, sender_t* o, bint label) noexcept nogil:
-    """Put the envelopes around the text; `out_at` is then where the first of them begins."""
+cdef bint sender_close(swim_t* s, sender_t* o) noexcept nogil:
+    """Put the inner envelopes around the text; `out_at` is then where the first of them begins."""
     cdef uint8_t[64] bytes
     cdef writer_t w
     cdef slice_t head
@@ -183,21 +186,35 @@ cdef bint sender_finish(swim_t* s, sender_t* o, bint label) noexcept nogil:
         memcpy(&o.out.data[start], head.ptr, head.len)
     if envelope_seals(&s.envelope):
         start -= STREAM_SEAL_HEAD + SEAL_HEAD
-        if not stream_close_seal(&s.envelope, &o.out, start):
+        if not stream_seal_begin(&s.envelope, &o.out, start):
             return False
-    if label and s.envelope.label_len:
+        o.sealing = True
+    o.out_at = start
+    return True
+
+
+cdef bint sender_seal(swim_t* s, sender_t* o, bint label, bint* made) noexcept nogil:
+    """A step of sealing, if there is a seal; then the label stands before all."""
+    cdef uint32_t start = o.out_at
+    cdef int result = PASS_DONE
+    if o.sealing:
+        result = stream_seal_on(&s.envelope, &o.out, start, &o.pass_, &s.work)
+    made[0] = result == PASS_DONE
+    if made[0] and label and s.envelope.label_len:
         start -= label_overhead(&s.envelope)
         o.out.data[start] = MSG_LABEL
         o.out.data[start + 1] = s.envelope.label_len
         memcpy(&o.out.data[start + 2], s.envelope.label, s.envelope.label_len)
-    o.out_at = start
-    return True
+        o.out_at = start
+    return result != PASS_FAILED
 
 
 cdef bint sender_make(swim_t* s, sender_t* o, bint label, bint* made) noexcept nogil:
     """One step of making the message; False: no memory, no nonce, or too long for any receiver."""
     cdef writer_t w
     made[0] = False
+    if o.sealing:
+        return sender_seal(s, o, label, made)
     if o.out.len == 0 and not sender_begin(s, o):
         return False
     if not write_some(s, o):
@@ -214,8 +231,7 @@ cdef bint sender_make(swim_t* s, sender_t* o, bint label, bint* made) noexcept n
         if sender_done(o):
             lzw_finish(&o.packer, &w)
         o.out.len += writer_len(&w)
-    made[0] = sender_done(o)
-    return not made[0] or sender_finish(s, o, label)
+    return not sender_done(o) or (sender_close(s, o) and sender_seal(s, o, label, made))
 
 
 # --- versions -----------------------------------------------------------------------------------

@@ -54,18 +54,20 @@ cdef int stream_outer_phase(stream_reader_t* r) noexcept nogil:
     return STREAM_NEXT
 
 
-cdef uint32_t stream_aad(const envelope_t* e, uint32_t length, uint8_t* out) noexcept nogil:
-    """What a stream's seal authenticates besides the text: its header and the label (§9.3)."""
+cdef inline void stream_seal_head(uint32_t length, uint8_t* out) noexcept nogil:
     out[0] = MSG_ENCRYPT
     store_u32(&out[1], length)
+
+
+cdef uint32_t stream_aad(const envelope_t* e, uint32_t length, uint8_t* out) noexcept nogil:
+    """What a stream's seal authenticates besides the text: its header and the label (§9.3)."""
+    stream_seal_head(length, out)
     memcpy(&out[STREAM_SEAL_HEAD], e.label, e.label_len)
     return STREAM_SEAL_HEAD + e.label_len
 
 
-cdef int stream_unseal(stream_reader_t* r, slice_t sealed) noexcept nogil:
-    cdef uint8_t[STREAM_SEAL_HEAD + LABEL_BYTES_MAX] aad
-    cdef slice_t plain = slice_nil()
-    cdef uint32_t n = stream_aad(r.envelope, sealed.len, aad)
+cdef int stream_sealed(stream_reader_t* r, slice_t sealed) noexcept nogil:
+    """All of the seal is there."""
     cdef int reason = sealed_check(sealed)
     if sealed.len == 0:
         return stream_fail(r, b"cannot decrypt empty payload", True)
@@ -76,7 +78,27 @@ cdef int stream_unseal(stream_reader_t* r, slice_t sealed) noexcept nogil:
         return stream_fail_with(r, b"payload is too small to decrypt: %u", sealed.len, True)
     if not buffer_reserve(&r.buffers[1], sealed.len):
         return stream_fail(r, b"out of memory", False)
-    reason = sealed_open(r.envelope, sealed, slice_of(aad, n), r.buffers[1].data, &r.seal, &plain)
+    r.box = sealed_look(sealed, &r.seal)
+    r.phase = PHASE_UNSEAL
+    return STREAM_NEXT
+
+
+cdef int stream_unseal_phase(stream_reader_t* r) noexcept nogil:
+    """Try the keys in their order, the one in hand as far as the work goes."""
+    cdef uint8_t[STREAM_SEAL_HEAD + LABEL_BYTES_MAX] aad
+    cdef const envelope_t* e = r.envelope
+    cdef slice_t plain = slice_of(r.buffers[1].data, r.box.len - TAG_BYTES)
+    cdef uint32_t n = stream_aad(e, r.seal.length, aad)
+    cdef int reason = DROP_DECRYPT
+    cdef int result = PASS_FAILED
+    while result == PASS_FAILED and (r.opening.state != NULL or r.key < e.key_count):
+        result = pass_on(&r.opening, &e.keys[r.key], False, r.seal.nonce, slice_of(aad, n),
+                         r.box.ptr, plain.len, r.buffers[1].data, r.seal.tag, &r.work)
+        r.key += result == PASS_FAILED
+    if result == PASS_MORE:
+        return STREAM_NEXT
+    if result == PASS_DONE:
+        reason = sealed_opened(e, r.key, &r.seal, &plain)
     if reason == DROP_REPLAYED:
         return stream_fail(r, b"replayed message", False)
     if reason != DROP_NONE:
@@ -98,7 +120,7 @@ cdef int stream_sealed_phase(stream_reader_t* r) noexcept nogil:
             r, b"remote node state is larger than limit (%u)", <uint32_t>n, True)
     if not cursor_slice(&c, <size_t>n, &sealed):
         return STREAM_MORE
-    return stream_unseal(r, sealed)
+    return stream_sealed(r, sealed)
 
 
 cdef int stream_unsealed_phase(stream_reader_t* r) noexcept nogil:
@@ -228,6 +250,8 @@ cdef int stream_step(stream_reader_t* r) noexcept nogil:
         return stream_outer_phase(r)
     if r.phase == PHASE_SEALED:
         return stream_sealed_phase(r)
+    if r.phase == PHASE_UNSEAL:
+        return stream_unseal_phase(r)
     if r.phase == PHASE_UNSEALED:
         return stream_unsealed_phase(r)
     if r.phase == PHASE_PACKED:
@@ -263,7 +287,8 @@ cdef int stream_go(stream_reader_t* r, int64_t* work) noexcept nogil:
 
 cdef inline bint stream_takes(const stream_reader_t* r) noexcept nogil:
     """Whether further bytes belong to the message; it was whole before others."""
-    return not (r.layer or r.phase >= PHASE_READY or r.phase == PHASE_INFLATE)
+    return not (r.layer or r.phase >= PHASE_READY or r.phase == PHASE_INFLATE
+                or r.phase == PHASE_UNSEAL)
 
 
 cdef bint stream_take(stream_reader_t* r, const uint8_t* data, size_t n) noexcept nogil:

@@ -14,6 +14,7 @@ cdef enum StreamPhase:
     PHASE_LABEL
     PHASE_OUTER                 # the first type byte: sealed, compressed or plain
     PHASE_SEALED
+    PHASE_UNSEAL
     PHASE_UNSEALED              # the type byte inside the seal
     PHASE_PACKED
     PHASE_INFLATE
@@ -52,6 +53,9 @@ cdef struct stream_reader_t:
     # What was found.
     bint labelled
     seal_t seal
+    slice_t box                 # text and tag, while it is unsealed
+    pass_t opening
+    uint32_t key                # the one that is tried
     bint compressed
     uint32_t compressed_len
     uint8_t type
@@ -91,6 +95,7 @@ cdef void stream_reader_free(stream_reader_t* r) noexcept nogil:
     for i in range(STREAM_LAYERS):
         buffer_free(&r.buffers[i])
     buffer_free(&r.kept)
+    pass_drop(&r.opening)
     free(r.lzw)
 
 

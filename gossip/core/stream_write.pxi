@@ -30,9 +30,9 @@ cdef bint stream_compress(opened_t* scratch, slice_t plain, buffer_t* out) noexc
     return ok
 
 
-cdef bint stream_close_seal(const envelope_t* e, buffer_t* out, size_t start) noexcept nogil:
-    """Seal what stands in `out` behind the room for both headers that begins at `start`."""
-    cdef uint8_t[STREAM_SEAL_HEAD + LABEL_BYTES_MAX] aad
+cdef bint stream_seal_begin(const envelope_t* e, buffer_t* out, size_t start) noexcept nogil:
+    """Write all of a seal but the cipher text and the tag, around what stands in `out` behind the
+    room for both headers that begins at `start`."""
     cdef size_t head = STREAM_SEAL_HEAD + SEAL_HEAD
     cdef size_t n = out.len - start - head
     cdef size_t sealed = n + SEAL_OVERHEAD
@@ -43,11 +43,25 @@ cdef bint stream_close_seal(const envelope_t* e, buffer_t* out, size_t start) no
         return False
     w = writer_of(&out.data[start + head], out.cap - start - head)
     writer_take(&w, n)
-    if sealed_write(e, &w, slice_of(aad, stream_aad(e, <uint32_t>sealed, aad))) != DROP_NONE:
+    if sealed_begin(e, &w) != DROP_NONE:
         return False
-    memcpy(writer_before(&w, STREAM_SEAL_HEAD), aad, STREAM_SEAL_HEAD)
+    stream_seal_head(<uint32_t>sealed, writer_before(&w, STREAM_SEAL_HEAD))
     out.len = start + writer_len(&w)
     return True
+
+
+cdef int stream_seal_on(const envelope_t* e, buffer_t* out, size_t start, pass_t* pass_,
+                        int64_t* work) noexcept nogil:
+    """Seal what stream_seal_begin has begun, as far as the work goes: PassResult."""
+    cdef uint8_t[STREAM_SEAL_HEAD + LABEL_BYTES_MAX] aad
+    cdef uint32_t sealed = <uint32_t>(out.len - start - STREAM_SEAL_HEAD)
+    cdef uint32_t n = sealed - SEAL_OVERHEAD
+    cdef uint8_t* head = &out.data[start + STREAM_SEAL_HEAD]
+    cdef uint8_t* text = &head[SEAL_HEAD]
+    if pass_.state == NULL and e.key_count == 0:
+        return PASS_FAILED                  # the keys are gone since
+    return pass_on(pass_, &e.keys[0], True, &head[1],
+                   slice_of(aad, stream_aad(e, sealed, aad)), text, n, text, &text[n], work)
 
 
 cdef bint stream_seal(const envelope_t* e, opened_t* scratch, slice_t plain,
@@ -58,6 +72,8 @@ cdef bint stream_seal(const envelope_t* e, opened_t* scratch, slice_t plain,
     as it was then. `plain` is a whole message, never empty, and not part of `out`.
     """
     cdef size_t start = out.len
+    cdef pass_t pass_
+    cdef int64_t work = INT64_MAX
     cdef bint ok = plain.len > 0
     if ok and envelope_seals(e):
         ok = buffer_reserve(out, STREAM_SEAL_HEAD + SEAL_HEAD)
@@ -67,7 +83,9 @@ cdef bint stream_seal(const envelope_t* e, opened_t* scratch, slice_t plain,
     elif ok:
         ok = buffer_append(out, plain.ptr, plain.len)
     if ok and envelope_seals(e):
-        ok = stream_close_seal(e, out, start)
+        memset(&pass_, 0, sizeof(pass_))
+        ok = (stream_seal_begin(e, out, start)
+              and stream_seal_on(e, out, start, &pass_, &work) == PASS_DONE)
     if not ok:
         out.len = start
     return ok

@@ -132,6 +132,22 @@ def test_all_implementations_open_what_each_seals() -> None:
                 assert "error" not in Envelope(keys=[other.cipher(KEY[:size])]).decode(sealed)
 
 
+@pytest.mark.parametrize("ring", [[KEY], [KEY[:16], KEY[:24], KEY]])
+def test_a_long_stream_that_goes_through_in_pieces_opens_anywhere(ring: list[bytes]) -> None:
+    backends = [each.values[0] for each in usable() if isinstance(each.values[0], Backend)]
+    message = b"\x08" + b"\x81\xaaUserMsgLen\xce" + (400_001).to_bytes(4, "big") + bytes(400_001)
+    for one in backends:
+        envelope = Envelope(keys=[one.cipher(KEY)], refill=one.nonces, label=b"pool")
+        sealed = encode_stream(envelope, message)
+        changed = bytearray(sealed)
+        changed[-100_000] ^= 1
+        for other in backends:
+            keys = [other.cipher(key) for key in ring]
+            assert "error" not in decode_stream(sealed, keys=keys, label=b"pool")
+            error = decode_stream(bytes(changed), keys=keys, label=b"pool")["error"]
+            assert error == "no installed keys could decrypt the message"
+
+
 def test_only_what_calls_python_needs_the_gil() -> None:
     swim = Solo.start().swim
     for candidate in usable():

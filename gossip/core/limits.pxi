@@ -74,6 +74,7 @@ cdef enum:
     PROTOCOL_VERSION_MIN = 1         # protocol §11
     PROTOCOL_VERSION_MAX = 5
     PROBE_ROWS_MAX = 512             # rows looked at for the next target; then none until next time
+    PROBE_REMOVAL_ROWS = 4           # that one counts for which is forgotten on the way
     RANDOM_DRAWS_MAX = 2048          # to find random members of a kind
     INDIRECT_CHECKS_MAX = 64         # helpers of one probe, and destinations of one gossip round
     ERROR_TEXT_BYTES_MAX = 320       # what is kept of a peer's error text

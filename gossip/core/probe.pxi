@@ -133,6 +133,7 @@ cdef uint32_t next_target(swim_t* s) noexcept nogil:
         index = table_turn(&s.table, s.probe.index, &s.rng, s.now_ns,
                            s.settings.gossip_to_the_dead_time_ns)
         if index == NONE:
+            considered += PROBE_REMOVAL_ROWS - 1
             continue
         s.probe.index += 1
         row = row_at(s, index)

@@ -2,7 +2,8 @@
 
 Switches of the environment: GOSSIP_COVERAGE=1 builds for gcov, with the lines of the .pyx and .pxi
 files; GOSSIP_SANITIZE=address builds with the address and undefined-behaviour sanitizers,
-GOSSIP_SANITIZE=thread with the thread sanitizer. An -O in CFLAGS replaces ours.
+GOSSIP_SANITIZE=thread with the thread sanitizer. An -O in CFLAGS replaces ours. GOSSIP_PLANTED=1
+builds a core that can be told to have bugs, for tests of the simulator's checks (core/planted.pxi).
 """
 
 from __future__ import annotations
@@ -60,6 +61,14 @@ def link_arguments() -> list[str]:
     return ["--coverage"] if enabled("GOSSIP_COVERAGE") else sanitizers()
 
 
+def macros() -> list[tuple[str, str | None]]:
+    stable: list[tuple[str, str | None]] = [
+        ("Py_LIMITED_API", STABLE_ABI),
+        ("CYTHON_LIMITED_API", "1"),
+    ]
+    return [*stable, ("GOSSIP_PLANTED", "1")] if enabled("GOSSIP_PLANTED") else stable
+
+
 # Where the parts of an extension lie that is more than one file.
 PARTS = {"_core": "gossip/core/*.pxi", "_sim": "gossip/sim/*.pxi"}
 
@@ -70,7 +79,7 @@ def extension(source: str) -> Extension:
     return Extension(
         f"gossip.{name}",
         [source],
-        define_macros=[("Py_LIMITED_API", STABLE_ABI), ("CYTHON_LIMITED_API", "1")],
+        define_macros=macros(),
         depends=faces + sorted(glob(PARTS.get(name, ""))),
         extra_compile_args=compile_arguments(),
         extra_link_args=link_arguments(),

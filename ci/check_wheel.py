@@ -10,7 +10,7 @@ import sys
 import zipfile
 from pathlib import PurePosixPath
 
-ALLOWED = {".so", ".py", ".pyi"}
+ALLOWED = {".so", ".py", ".pyi", ".toml"}
 NEEDED = (
     "gossip/_core.abi3.so",
     "gossip/_evp.abi3.so",

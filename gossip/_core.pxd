@@ -181,6 +181,8 @@ cdef void command_free(command_t* command) noexcept nogil
 cdef bint swim_take_event(swim_t* s, told_t* told) noexcept nogil
 cdef uint32_t swim_events(const swim_t* s) noexcept nogil
 
+cdef bint swim_introduce(swim_t* s, const swim_t* other) noexcept nogil
+
 # What a simulator looks at; and what it throws, for only one place draws random numbers.
 cdef uint32_t swim_rows(const swim_t* s) noexcept nogil
 cdef bint swim_row(const swim_t* s, uint32_t number, seen_t* seen) noexcept nogil

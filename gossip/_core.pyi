@@ -5,6 +5,14 @@ from typing import Any, Protocol, Self, final
 
 from typing_extensions import disjoint_base
 
+# bugs of a build for tests
+
+PLANTED_BUGS: tuple[str, ...]
+
+def plant(bug: str) -> None:
+    """Has all cores of this process one of `PLANTED_BUGS` from now on, "" for none. RuntimeError
+    in a build without them, as every build is but one with GOSSIP_PLANTED=1."""
+
 # codec
 
 class _AEAD(Protocol):

@@ -12,6 +12,7 @@ from libc.string cimport memcmp, memcpy, memmove, memset, strlen
 cimport cython
 
 include "core/limits.pxi"           # every bound of the core; what a packet is dropped for
+include "core/planted.pxi"          # bugs that a build for tests can be told to have
 include "core/hash.pxi"             # keyed hashing of names
 include "core/cursor.pxi"           # bounded reading and writing of wire bytes
 include "core/buffer.pxi"           # a growable run of bytes

@@ -41,8 +41,13 @@ class Engine:
     def add(self) -> int:
         """One more node, which runs nothing yet."""
 
-    def start(self, number: int, swim: Swim, address: bytes) -> None:
-        """Runs a fresh core at an address; again after `crash`, at the same one or another."""
+    def start(self, number: int, swim: Swim, address: bytes, clock: int = 0) -> None:
+        """Runs a fresh core at an address; again after `crash`, at the same one or another.
+        `clock` is that of `Swim.start`."""
+
+    def introduce_all(self) -> None:
+        """Has all that run hold each other as if they had always been there, for pools too large to
+        find together by themselves. ValueError when checks are on."""
 
     def crash(self, number: int) -> None:
         """The process is gone without a word; its system resets its streams."""
@@ -73,8 +78,10 @@ class Engine:
         reordered: float = 0,
         reorder_ns: int = 0,
         mtu: int = 65536,
+        socket_bytes: int = 0,
     ) -> None:
-        """Of all links: probabilities, by how much the reordered are late, the largest datagram."""
+        """Of all links: probabilities, by how much the reordered are late, the largest datagram,
+        and what may wait in a socket, each datagram counted with 768 bytes more (0: no bound)."""
 
     def delay(
         self, kind: str, low_ns: int, high_ns: int = 0, source: int = -1, target: int = -1

@@ -45,6 +45,7 @@ from gossip._core cimport (
     swim_failed,
     swim_gauges,
     swim_gossips,
+    swim_introduce,
     swim_messages,
     swim_next_deadline,
     swim_opened,

@@ -23,7 +23,7 @@ from gossip._io.requests import within
 from gossip._io.serf import SerfLayer
 from gossip._io.subscriptions import Hub, Subscription
 from gossip._io.thread import ThreadDriver
-from gossip._io.translate import STATES, packed
+from gossip._translate import STATES, packed
 from gossip._udp import interface_addresses
 from gossip.config import AcceptMember, Config, Tuning
 from gossip.errors import ArgumentError, ConfigError, GossipError, StateError

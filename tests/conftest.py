@@ -50,6 +50,9 @@ def tested_package() -> Path:
     return Path(gossip.__file__).resolve().parent
 
 
+# An extension built in place has no entry points.
+pytest_plugins = ["pytester", "gossip.sim.plugin"]
+
 put_the_checkout_in_its_place()
 PACKAGE = tested_package()
 os.environ["PYTHONSAFEPATH"] = "1"

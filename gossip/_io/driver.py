@@ -27,7 +27,7 @@ from gossip._io.requests import Requests
 from gossip._io.sockets import Sockets, advertised, open_sockets
 from gossip._io.streams import Streams
 from gossip._io.subscriptions import Hub
-from gossip._io.translate import event_of, member_of, packed
+from gossip._translate import event_of, member_of, packed
 from gossip._udp import BLOCKED, UNDONE, WAITING, Endpoint
 from gossip.config import Config
 from gossip.errors import ClosedError, ForkedError, StateError, WrongLoopError

@@ -20,12 +20,12 @@ from gossip._io.coalescer import Coalescer
 from gossip._io.internal import Answers
 from gossip._io.queries import Queries, Query
 from gossip._io.recorder import Recorder
-from gossip._io.translate import STATES, MemberRow, member_of, packed
 from gossip._serf import conflict
 from gossip._serf.coordinates import Places, encode_ping_payload
 from gossip._serf.filters import Patterns
 from gossip._serf.snapshot import Replayed
 from gossip._serf.tags import decode_tags, encode_tags
+from gossip._translate import STATES, MemberRow, member_of, packed
 from gossip.errors import ArgumentError, ConfigError, GossipError, StateError
 from gossip.events import (
     Event,

@@ -161,7 +161,8 @@ cdef void accept_alive(swim_t* s, uint32_t index, const alive_t* alive,
     cdef bint changed = not (same_content(row, alive) and same_address(row, alive.addr, alive.port))
     if changed and not set_identity(s, index, alive):
         return
-    end_suspicion(s, row)
+    if not planted(BUG_FORGOTTEN_TIMER):
+        end_suspicion(s, row)
     queue_alive(s, alive, alive.node, notify)
     row.incarnation = alive.incarnation
     if before != STATE_ALIVE:
@@ -232,6 +233,8 @@ cdef void handle_alive(swim_t* s, alive_t* alive) noexcept nogil:
     if row != NULL:
         q.state = row.state
         q.relation = relation_of(alive.incarnation, row.incarnation)
+        if planted(BUG_RESURRECTION) and row.state == STATE_DEAD and q.relation == RELATION_EQUAL:
+            q.relation = RELATION_NEWER
         q.same_address = same_address(row, alive.addr, alive.port)
         q.reclaim_elapsed = (
             s.settings.dead_node_reclaim_time_ns > 0
@@ -308,7 +311,7 @@ cdef int ask_about(swim_t* s, int kind, uint32_t index, const claim_t* claim) no
     q.claim = kind
     q.state = row.state
     q.relation = relation_of(claim.incarnation, row.incarnation)
-    q.is_self = index == s.self_row
+    q.is_self = index == s.self_row and not planted(BUG_SELF_DEATH)
     q.leaving = s.leaving
     q.has_suspicion = row.suspicion != NONE
     q.same_address = True

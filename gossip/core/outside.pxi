@@ -13,6 +13,20 @@ cdef void enter(swim_t* s, int64_t now_ns, batch_t* out) noexcept nogil:
     s.from_packet = False
 
 
+cdef bint swim_introduce(swim_t* s, const swim_t* other) noexcept nogil:
+    """Enters another node as an alive member, as if both had always been there: no event, nothing
+    to spread. For simulations whose pool is too large to let it find together."""
+    cdef uint32_t row
+    if s == other or find_row(s, identity_name(other.identity)) != NONE:
+        return True
+    row = table_add(&s.table, identity_retain(<identity_t*>other.identity), &s.rng, STATE_ALIVE,
+                    s.now_ns)
+    if row == NONE:
+        return False
+    row_at(s, row).incarnation = other.incarnation
+    return True
+
+
 # --- streams ------------------------------------------------------------------------------------
 
 cdef bint swim_accept(swim_t* s, const addr_t* peer, int64_t now_ns, batch_t* out,

@@ -185,7 +185,8 @@ cdef inline void table_set_state(
     table_t* self, uint32_t row, uint8_t state, int64_t now
 ) noexcept nogil:
     cdef member_t* member = table_row(self, row)
-    self.counts[member.state] -= 1
+    if not (planted(BUG_MISCOUNT) and state == STATE_LEFT):
+        self.counts[member.state] -= 1
     self.counts[state] += 1
     member.state = state
     member.state_change_ns = now

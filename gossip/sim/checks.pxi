@@ -6,6 +6,7 @@
 VIOLATIONS = (
     "", "a node holds itself neither alive nor, when it leaves, left",
     "a node's own incarnation went back",
+    "a node's own metadata changed without a new incarnation",
     "an incarnation went back without a new address",
     "one that was dead or left changed without a newer incarnation",
     "a suspicion ended without a newer incarnation",
@@ -27,6 +28,7 @@ cdef enum Violation:
     BROKEN_NOTHING
     BROKEN_SELF
     BROKEN_OWN_INCARNATION
+    BROKEN_OWN_META
     BROKEN_INCARNATION
     BROKEN_RESURRECTION
     BROKEN_REFUTATION
@@ -123,6 +125,9 @@ cdef void check_self(world_t* w, uint32_t number, const seen_t* seen,
         broken(w, BROKEN_SELF, number, number, NULL, seen)
     if gauges.incarnation < node.incarnation:
         broken(w, BROKEN_OWN_INCARNATION, number, number, NULL, seen)
+    if gauges.incarnation == node.incarnation and seen.print != node.print:
+        broken(w, BROKEN_OWN_META, number, number, NULL, seen)
+    node.print = seen.print
     # One entry may hold several refutations, and packets of each.
     incarnation = max(node.incarnation, min(gauges.incarnation, <uint32_t>1))
     if gauges.incarnation > incarnation and gauges.incarnation - incarnation < 64:

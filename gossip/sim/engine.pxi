@@ -44,6 +44,7 @@ cdef class Engine:
         cdef world_t* w = &self.w
         if w.nodes != NULL:
             for i in range(w.count):
+                drop_inbox(w, i)
                 free(w.nodes[i].shadows)
                 free(w.nodes[i].said)
                 free(w.nodes[i].pipes)
@@ -96,7 +97,8 @@ cdef class Engine:
         self.swims.append(None)
         return w.count - 1
 
-    def start(self, uint32_t number, Swim swim not None, bytes address not None):
+    def start(self, uint32_t number, Swim swim not None, bytes address not None,
+              int64_t clock=0):
         """Runs a core, made with this engine's scratch and identities, at an address."""
         cdef node_t* node = self._node(number)
         cdef addr_t addr
@@ -125,8 +127,22 @@ cdef class Engine:
         node.shadows = NULL
         node.looks = 0
         self.swims[number] = swim
-        swim.start(clock_of(&self.w, node))
+        swim.start(clock_of(&self.w, node), clock)
         after(&self.w, number)
+
+    def introduce_all(self):
+        """Has all that run hold each other as if they had always been there; not with checks on."""
+        cdef uint32_t i, j
+        cdef bint done = True
+        if self.w.check_every:
+            raise ValueError("nobody could tell these members from a broken rule")
+        with nogil:
+            for i in range(self.w.count):
+                for j in range(self.w.count):
+                    if self.w.nodes[i].up and self.w.nodes[j].up:
+                        done = done and swim_introduce(self.w.nodes[i].swim, self.w.nodes[j].swim)
+        if not done:
+            raise MemoryError()
 
     def crash(self, uint32_t number):
         """The process is gone without a word; its system resets its streams."""
@@ -134,6 +150,7 @@ cdef class Engine:
         if not node.up:
             raise RuntimeError("the node does not run")
         drop_streams(&self.w, number)
+        drop_inbox(&self.w, number)
         node.up = False
         node.pause = PAUSE_NONE
         node.armed = NEVER
@@ -178,8 +195,10 @@ cdef class Engine:
     # --- the network ---
 
     def network(self, *, double loss=0, double duplicates=0, double reordered=0,
-                int64_t reorder_ns=0, uint32_t mtu=65536):
-        """Of all links: probabilities, by how much the reordered are late, the largest datagram."""
+                int64_t reorder_ns=0, uint32_t mtu=65536, uint32_t socket_bytes=0):
+        """Of all links: probabilities, by how much the reordered are late, the largest datagram,
+        and what may wait in a socket (0: no bound)."""
+        self.w.socket_bytes = socket_bytes
         self.w.loss = loss
         self.w.duplicates = duplicates
         self.w.reordered = reordered

@@ -4,6 +4,7 @@ cdef enum HappeningKind:
     HAPPENS_ARRIVAL             # a datagram reaches an address
     HAPPENS_WAKE                # a node's next deadline
     HAPPENS_THAW                # a pause is over
+    HAPPENS_SERVE               # a node that was paused or busy takes the next of what waits
     HAPPENS_DIAL                # of a stream: the other side is asked
     HAPPENS_ACCEPTED
     HAPPENS_REFUSED
@@ -24,6 +25,10 @@ cdef struct happening_t:
     uint32_t pipe
     uint8_t kind
     uint8_t end                 # of the pipe: where it happens
+
+cdef struct queued_t:           # what waits in a node's socket
+    queued_t* next
+    happening_t item
 
 cdef struct heap_t:             # four children a node: shallower than two, and they share lines
     happening_t* items

@@ -126,6 +126,7 @@ cdef void thaw(world_t* w, uint32_t number) noexcept nogil:
     node.armed = w.now
     swim_pause_gossip(node.swim, False)
     wake(w, number)
+    plan_serve(w, number)
 
 
 cdef void arrive(world_t* w, uint32_t number, const happening_t* item) noexcept nogil:
@@ -202,19 +203,87 @@ cdef void carry_on(world_t* w, const happening_t* item) noexcept nogil:
 
 # --- one step -----------------------------------------------------------------------------------
 
-cdef bint waits(world_t* w, uint32_t number, happening_t* item) noexcept nogil:
-    """Puts off what comes to a node that is paused or busy; its system answers dials."""
+cdef void plan_serve(world_t* w, uint32_t number) noexcept nogil:
+    """Has a node that runs take the next of what waits when it is free."""
     cdef node_t* node = &w.nodes[number]
-    cdef int64_t until = node.busy_until
-    if node.pause != PAUSE_NONE:
-        until = max(until, node.paused_until)
-    if not node.up or (until <= w.now and node.pause == PAUSE_NONE):
+    if node.inbox != NULL and not node.serving and node.pause == PAUSE_NONE:
+        node.serving = True
+        plan(w, node.busy_until, HAPPENS_SERVE, number, NONE, 0, NULL)
+
+
+cdef bint waits(world_t* w, uint32_t number, const happening_t* item) noexcept nogil:
+    """Whether something came to a node that is paused or busy: it waits in the socket, or is lost
+    where that is full."""
+    cdef node_t* node = &w.nodes[number]
+    cdef queued_t* queued
+    cdef uint32_t size = 0
+    if not node.up or (node.pause == PAUSE_NONE and node.inbox == NULL
+                       and node.busy_until <= w.now):
         return False
-    item.at = max(until, w.now)
-    if not heap_push(&w.heap, item):
+    if item.kind == HAPPENS_ARRIVAL:
+        size = item.parcel.len + SOCKET_OVERHEAD
+        if w.socket_bytes and node.inbox_bytes + size > w.socket_bytes:
+            w.counts[COUNT_LOST] += 1
+            free(item.parcel)
+            return True
+    queued = <queued_t*>malloc(sizeof(queued_t))
+    if queued == NULL:
         w.failed = True
         return False
+    queued.next = NULL
+    queued.item = item[0]
+    if node.inbox == NULL:
+        node.inbox = queued
+    else:
+        node.inbox_last.next = queued
+    node.inbox_last = queued
+    node.inbox_bytes += size
+    plan_serve(w, number)
     return True
+
+
+cdef bint take_queued(node_t* node, happening_t* item) noexcept nogil:
+    cdef queued_t* queued = node.inbox
+    if queued == NULL:
+        return False
+    item[0] = queued.item
+    node.inbox = queued.next
+    if item.kind == HAPPENS_ARRIVAL:
+        node.inbox_bytes -= item.parcel.len + SOCKET_OVERHEAD
+    free(queued)
+    return True
+
+
+cdef void serve(world_t* w, uint32_t number) noexcept nogil:
+    """Takes what waits, as far as the node is free."""
+    cdef node_t* node = &w.nodes[number]
+    cdef happening_t item
+    node.serving = False
+    while (node.up and node.pause == PAUSE_NONE and node.busy_until <= w.now and not w.stop
+            and take_queued(node, &item)):
+        take(w, number, &item)
+    if node.up:
+        plan_serve(w, number)
+
+
+cdef void drop_inbox(world_t* w, uint32_t number) noexcept nogil:
+    cdef happening_t item
+    while take_queued(&w.nodes[number], &item):
+        if item.kind != HAPPENS_ARRIVAL:
+            w.pipes[item.pipe].on_the_way -= 1
+            pipe_release(w, item.pipe)
+        free(item.parcel)
+
+
+cdef void take(world_t* w, uint32_t number, happening_t* item) noexcept nogil:
+    """Something from the network enters a node."""
+    if item.kind == HAPPENS_ARRIVAL:
+        arrive(w, number, item)
+    else:
+        w.pipes[item.pipe].on_the_way -= 1
+        carry_on(w, item)
+        pipe_release(w, item.pipe)
+    free(item.parcel)
 
 
 cdef void step(world_t* w) noexcept nogil:
@@ -227,22 +296,19 @@ cdef void step(world_t* w) noexcept nogil:
         wake(w, item.node)
     elif item.kind == HAPPENS_THAW:
         thaw(w, item.node)
+    elif item.kind == HAPPENS_SERVE:
+        serve(w, item.node)
     elif item.kind == HAPPENS_ARRIVAL:
         number = node_at(w, item.node)
         if number == NONE or not w.nodes[number].up or w.nodes[number].slot != item.node:
             w.counts[COUNT_LOST] += 1
-        elif waits(w, number, &item):
-            return
-        else:
-            arrive(w, number, &item)
-        free(item.parcel)
+            free(item.parcel)
+        elif not waits(w, number, &item):
+            take(w, number, &item)
     else:
-        if waits(w, w.pipes[item.pipe].nodes[item.end], &item):
-            return
-        w.pipes[item.pipe].on_the_way -= 1
-        carry_on(w, &item)
-        pipe_release(w, item.pipe)
-        free(item.parcel)
+        number = w.pipes[item.pipe].nodes[item.end]
+        if not waits(w, number, &item):
+            take(w, number, &item)
 
 
 cdef void run_until(world_t* w, int64_t until) noexcept nogil:

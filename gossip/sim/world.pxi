@@ -3,6 +3,7 @@
 cdef enum:
     ZONES = 16
     SIDES = 64
+    SOCKET_OVERHEAD = 768       # what Linux counts for a small datagram beside its bytes
     PIPES_OF_A_NODE = 512       # the core's bound of streams; a stream's number modulo it is unique
     TRACE_BYTES = 1 << 16
     CUT_DATAGRAMS = 1
@@ -66,13 +67,18 @@ cdef struct node_t:
     double loss_out
     int64_t rate                # bytes a second out; 0: no bound
     int64_t line_free           # when what was sent has left
+    queued_t* inbox             # what came while it was paused or busy, oldest first
+    queued_t* inbox_last
+    uint32_t inbox_bytes        # of datagrams, as a system counts them
+    bint serving                # a happening to take the next of it is planned
     uint32_t* pipes             # NONE or a pipe, by stream modulo PIPES_OF_A_NODE
     # For the checks.
     shadow_t* shadows
     said_t* said
     uint32_t said_count
     uint32_t said_capacity
-    uint32_t incarnation
+    uint32_t incarnation        # of itself, at the last look
+    uint64_t print
     uint32_t looks
     uint32_t entries
 
@@ -127,6 +133,7 @@ cdef struct world_t:
     double reordered
     int64_t reorder_ns
     uint32_t mtu
+    uint32_t socket_bytes       # that wait at most; 0: no bound
     delay_t[ZONES][ZONES] delays
     uint8_t[SIDES][SIDES] cuts
     links_t links

@@ -13,7 +13,7 @@ from typing import Any
 import gossip
 from gossip._core import Swim, encode_message
 from gossip._io.subscriptions import Hub
-from gossip._io.translate import event_of, member_of
+from gossip._translate import event_of, member_of
 
 from .nodes import alive
 

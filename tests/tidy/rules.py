@@ -32,7 +32,7 @@ ROOM_OF = {
     **dict.fromkeys(
         ("errors", "events", "members", "keys", "config", "node_config", "reports"), "values"
     ),
-    "_checks": "values",
+    **dict.fromkeys(("_checks", "_translate"), "values"),
     **dict.fromkeys(("_core", "_udp", "_worker", "_evp", "_sim"), "core"),
     **dict.fromkeys(("keyring", "_aead"), "keyring"),
     "_serf": "serf",
@@ -158,7 +158,7 @@ def dead_modules(files: Mapping[str, str], entry_points: Iterable[str]) -> Itera
     said = {path: mentions(path, text) for path, text in files.items()}
     for path in files:
         module, name = module_of(path), path.rsplit("/", 1)[-1]
-        if name in ("__init__.py", "conftest.py", "setup.py") or name.startswith(
+        if name in ("__init__.py", "__main__.py", "conftest.py", "setup.py") or name.startswith(
             ("test_", "bench_")
         ):
             continue

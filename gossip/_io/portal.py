@@ -14,7 +14,8 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Coroutine
-from typing import Any, Generic, ParamSpec, TypeVar, cast
+from concurrent.futures import Executor
+from typing import Any, Generic, ParamSpec, TypeVar, TypeVarTuple, Unpack, cast
 from weakref import WeakSet
 
 from gossip._io import bounds, forks, signals
@@ -31,6 +32,7 @@ _log = logging.getLogger("gossip")
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 Work = Callable[[], Coroutine[Any, Any, None]]
 
@@ -99,7 +101,20 @@ class _Call(Generic[T]):
 
 
 class _Loop(asyncio.SelectorEventLoop):
-    """One that the child of a fork can let go of."""
+    """One that the child of a fork can let go of, and that works to the interpreter's exit."""
+
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: *Ts
+    ) -> asyncio.Future[T]:
+        try:
+            return super().run_in_executor(executor, func, *args)
+        except RuntimeError:  # at the exit no thread takes work any more
+            done: asyncio.Future[T] = self.create_future()
+            try:
+                done.set_result(func(*args))
+            except Exception as error:
+                done.set_exception(error)
+            return done
 
     def abandon(self) -> None:
         # Not `close`: that takes the pipe out of the epoll set, which is the parent's as well.

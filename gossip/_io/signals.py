@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+from itertools import pairwise
 from types import FrameType
 
 
@@ -36,9 +37,10 @@ _HELD_BY_NOBODY = _references()
 
 
 def _was_given(frame: FrameType, what: FrameType) -> bool:
+    """Whether a function was given a signal's number and a frame, as a handler is. A debugger's
+    trace function gets the frame that it looks at as well, but no number before it."""
     code, values = frame.f_code, frame.f_locals
-    if any(values.get(name) is what for name in code.co_varnames[: code.co_argcount]):
-        return True
-    rest = code.co_varnames[code.co_argcount + code.co_kwonlyargcount :][:1]
-    given = values.get(rest[0], ()) if rest and code.co_flags & inspect.CO_VARARGS else ()
-    return any(value is what for value in given)
+    given = [values.get(name) for name in code.co_varnames[: code.co_argcount]]
+    if code.co_flags & inspect.CO_VARARGS:
+        given += values.get(code.co_varnames[code.co_argcount + code.co_kwonlyargcount], ())
+    return any(isinstance(one, int) and two is what for one, two in pairwise(given))

@@ -21,7 +21,7 @@ from functools import partial
 from typing import Any
 
 import gossip
-from gossip.blocking import Memberlist
+from gossip.blocking import Memberlist, Node
 from gossip.config import Tuning
 
 
@@ -66,6 +66,15 @@ def end_while_a_thread_waits() -> None:
     next(events)
     threading.Thread(target=lambda: list(events), daemon=True).start()
     say(node.address)
+
+
+def end_with_a_snapshot(path: str) -> None:
+    """At the exit no executor takes work any more; the snapshot is written all the same."""
+    pool = contextlib.ExitStack()
+    atexit.register(pool.close)
+    pool.enter_context(Node("program", bind="127.0.0.1:0", snapshot_path=path, **PATIENT))
+    made_too = Node("forgotten", bind="127.0.0.1:0", snapshot_path=f"{path}.2", **PATIENT)
+    say(made_too.start().name)
 
 
 def end_in_a_handler_registered_before(seed: str) -> None:

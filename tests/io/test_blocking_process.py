@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -63,6 +64,13 @@ def test_an_exit_handler_finds_the_node_alive() -> None:
         event = events.get(timeout=PATIENCE)
         assert isinstance(event, gossip.MemberLeft)
         assert event.member.name == "program"
+
+
+def test_a_snapshot_is_written_at_the_exit(tmp_path: Path) -> None:
+    path = tmp_path / "snapshot"
+    assert output_of("end_with_a_snapshot", path) == ["forgotten"]
+    assert "leave" in path.read_text().splitlines()
+    assert "alive: forgotten " in path.with_name("snapshot.2").read_text()
 
 
 @pytest.mark.parametrize("what", ["get", "loop", "start", "join"])

@@ -6,12 +6,14 @@ On every driver; what a child of a fork may do, test_driver.py and test_thread.p
 from __future__ import annotations
 
 import asyncio
+import bdb
 import functools
 import gc
 import os
 import signal
 from collections.abc import Callable
 from contextlib import suppress
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -129,6 +131,17 @@ async def test_a_signal_handler_is_told_to_leave_it_to_the_loop() -> None:
             assert [member.name for member in await called] == ["a"]
         finally:
             loop.remove_signal_handler(signal.SIGUSR1)
+
+
+async def test_a_debugger_may_look_at_a_node() -> None:
+    class Debugger(bdb.Bdb):
+        def user_line(self, frame: FrameType) -> None:
+            seen.append([member.name for member in a.members()])
+
+    async with node("a") as a:
+        seen: list[list[str]] = []
+        Debugger().runcall(lambda: None)
+    assert ["a"] in seen
 
 
 @pytest.mark.parametrize("aead", ["evp", "cryptography"])

@@ -14,10 +14,12 @@ import os
 import sys
 import threading
 import time
-from contextlib import AsyncExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 import gossip
+from gossip import blocking
 from gossip._core import Swim
 from gossip._udp import Endpoint
 from tests.io.nodes import alive, next_of, node, stranger
@@ -86,6 +88,31 @@ async def live() -> None:
             gc.collect()
 
 
+def call_from_a_thread(a: blocking.Node, b: blocking.Node, number: int) -> None:
+    with suppress(gossip.TimeoutExpired):
+        a.ping("b")
+    assert a.members()
+    assert b.stats().packets_received
+    assert a.member("b") is not None
+    a.send_event("deploy", os.urandom(20))
+    b.query("load", os.urandom(20), timeout=0.1).close()
+    if number % 10 == 0:
+        with suppress(gossip.TimeoutExpired):
+            b.set_tags({"number": str(number)})
+
+
+def talk_from_threads() -> None:
+    """Two nodes of a Serf pool without async: several threads call them, and the core, at once."""
+    with (
+        blocking.Node("a", bind="127.0.0.1:0", **BUSY) as a,
+        blocking.Node("b", bind="127.0.0.1:0", seeds=[str(a.address)], **BUSY) as b,
+        ThreadPoolExecutor(3) as threads,
+    ):
+        calls = [threads.submit(call_from_a_thread, a, b, number) for number in range(ROUNDS)]
+        for call in calls:
+            call.result()
+
+
 def planted() -> None:
     """A race that does no harm: a number is read while a thread without a lock changes it."""
     with stranger() as mine, stranger() as bare:
@@ -118,6 +145,7 @@ def main() -> None:
     for keys in ([], [bytes(16), bytes(range(16))]):
         asyncio.run(talk(keys))
     asyncio.run(live())
+    talk_from_threads()
     print("the thread driver ran to its end")
 
 

@@ -55,8 +55,9 @@ class NodeConfig(Config):
 
     Differences to `Config`: `meta` is made of the tags and cannot be given; the delegate versions
     are Serf's (2 to 5, and 4 spoken, as Serf's library does; the agent says 5); leaving takes
-    longer, so `leave_timeout` is 15 s. Serf's ReconnectInterval is `heal_interval`, its
-    ValidateNodeNames is `name_rule="serf"`.
+    longer, so `leave_timeout` is 15 s. Serf's ReconnectInterval is `heal_interval`, and a member
+    that failed is called until it is reaped (`reconnect_timeout`); `heal_time` is for seeds alone.
+    Its ValidateNodeNames is `name_rule="serf"`.
 
     Who and where
       tags: what all members shall know about this one, as names with values; 512 bytes in all.
@@ -155,6 +156,6 @@ class NodeConfig(Config):
             for name in _checks.SERF_SECONDS.keys() - _checks.COALESCING
         }
         settings |= {name: getattr(self, name) for name in _checks.SERF_COUNTS}
-        settings["reconnect_interval_ns"] = 0
+        settings["reconnect_interval_ns"] = round(self.heal_interval * 1_000_000_000)
         settings["event_buffer"] = settings.pop("user_event_buffer")
         return settings

@@ -53,6 +53,9 @@ JOINS_AT_ONCE: Final = 8
 ADMISSION_SECONDS: Final = 10.0
 """How long an `accept_member` may think about one name before the answer is no."""
 
+KEY_CHANGES_WAITING: Final = 64
+"""Key queries of a pool that wait for the keyring file; further ones are not answered."""
+
 EVENTS_AT_ONCE: Final = 8
 """Events of the core that are handed on in one turn of the loop; the next turn goes on."""
 

@@ -27,7 +27,7 @@ from gossip._io.requests import Requests
 from gossip._io.sockets import Sockets, advertised, open_sockets
 from gossip._io.streams import Streams
 from gossip._io.subscriptions import Hub
-from gossip._translate import event_of, member_of, packed
+from gossip._translate import MemberRow, event_of, member_of, packed
 from gossip._udp import BLOCKED, UNDONE, WAITING, Endpoint
 from gossip.config import Config
 from gossip.errors import ClosedError, ForkedError, StateError, WrongLoopError
@@ -389,7 +389,7 @@ class Driver:
                 self.requests.settle(request, error, value)
             case ("asked", row):
                 if self._admission is not None:
-                    self._admission.ask(member_of(row))
+                    self._admission.ask(self._row_of(row))
             case ("lost", count):
                 self.hub.lose(count)
             case ("pushed", claimed, own, refused):
@@ -399,8 +399,11 @@ class Driver:
                     logging.WARNING, "pushed", time.monotonic(), text, claimed, own, why
                 )
             case _:
-                of = member_of if self._serf is None else self._serf.member_of
-                self.publish(event_of(told, of))
+                self.publish(event_of(told, self._row_of))
+
+    def _row_of(self, row: MemberRow) -> Member:
+        """A member as memberlist sees it; with its tags, where it has some."""
+        return member_of(row) if self._serf is None else self._serf.member_of(row)
 
     def publish(self, event: Event) -> None:
         """Logs an event and hands it to the subscriptions."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gossip._core import Serf
+from gossip._io import bounds
 from gossip._io.files import replace_file
 from gossip._serf import conflict, keys
 from gossip._serf.messages import (
@@ -44,7 +45,7 @@ class Answers:
         """Answers now or later; what is not known is not answered."""
         if name == conflict.QUERY and decode_name(payload) != self._driver.name:
             self._respond(handle, self._record_of(payload))
-        elif name in _CHANGES:
+        elif name in _CHANGES and len(self._tasks) < bounds.KEY_CHANGES_WAITING:
             self._begin(self._change(handle, name, payload))
         elif name == keys.LIST:
             self._respond(handle, encode_key_response(self._list(ltime, number)))

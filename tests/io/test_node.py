@@ -246,3 +246,14 @@ async def test_a_slow_reader_holds_nothing_up() -> None:
         with pytest.raises(RuntimeError, match="slow and then fails"):
             await task
         assert await a.query("_serf_ping", timeout=SECONDS_MAX).acks() == {"a", "b"}
+
+
+async def test_who_may_join_can_be_decided_by_tags() -> None:
+    def ours(member: gossip.Member) -> bool:
+        return member.tags.get("dc") == "ams"
+
+    async with serf_node("a", accept_member=ours, tags={"dc": "ams"}) as a:
+        events = a.events(gossip.MemberJoined)
+        async with serf_node("b", a, tags={"dc": "fra"}), serf_node("c", a, tags={"dc": "ams"}):
+            assert (await next_of(events, gossip.MemberJoined)).member.name == "c"
+            assert a.member("b") is None

@@ -117,6 +117,7 @@ async def attend(node: gossip.Memberlist, show: Printer, *, replay: bool) -> Non
             show(f"started    {place_of(me)}", {"event": "started", "member": to_json(me)})
             async for event in early or node.events():
                 show(event_to_line(event), event_to_json(event))
+            raise gossip.ClosedError("the node has closed by itself: another one has its name")
     except asyncio.CancelledError:
         show("stopped", {"event": "stopped"})
 

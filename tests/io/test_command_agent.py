@@ -150,13 +150,15 @@ def test_a_serf_agent_shows_tags_user_events_and_queries(tmp_path: Path) -> None
 
 def test_an_agent_whose_name_is_another_s_ends_with_exit_code_1() -> None:
     async def scenario() -> None:
-        async with gossip.Node("x", bind="127.0.0.1:0") as x:
-            async with gossip.Node("y", bind="127.0.0.1:0", seeds=[str(x.address)]) as y:
-                async with agent("--serf", "--name", "x", "--join", str(y.address)) as a:
-                    code, errors = await a.end()
-                assert code == 1
-                assert errors.splitlines()[-1].endswith("another one has its name")
-                assert x.local_member.status is gossip.Status.ALIVE
+        async with (
+            gossip.Node("x", bind="127.0.0.1:0") as x,
+            gossip.Node("y", bind="127.0.0.1:0", seeds=[str(x.address)]) as y,
+            agent("--serf", "--name", "x", "--join", str(y.address)) as a,
+        ):
+            code, errors = await a.end()
+            assert code == 1
+            assert errors.splitlines()[-1].endswith("another one has its name")
+            assert x.local_member.status is gossip.Status.ALIVE
 
     asyncio.run(scenario())
 

@@ -67,8 +67,8 @@ cdef struct aside_t:
     broadcast_t* first
     broadcast_t* last
 
-# Copies a payload into the packet. It must not touch the queue.
-ctypedef void (*take_fn)(void* ctx, slice_t payload) noexcept nogil
+# Copies a payload into the packet; whether one more may come. It must not touch the queue.
+ctypedef bint (*take_fn)(void* ctx, slice_t payload) noexcept nogil
 
 
 cdef void queue_init(queue_t* self, uint32_t max_length, uint64_t seed) noexcept nogil:
@@ -422,6 +422,7 @@ cdef uint32_t queue_take_on(
     cdef uint32_t used = 0
     cdef uint32_t transmits, last
     cdef int32_t length
+    cdef bint more = True
     cdef tier_t* tier
     cdef broadcast_t* item
     if self.count == 0:
@@ -429,7 +430,7 @@ cdef uint32_t queue_take_on(
     queue_tighten(self)
     transmits = self.lowest
     last = self.highest
-    while transmits <= last and used + overhead < limit:
+    while more and transmits <= last and used + overhead < limit:
         tier = self.tiers[transmits]
         length = -1
         if tier != NULL and tier.count:
@@ -439,7 +440,7 @@ cdef uint32_t queue_take_on(
             continue
         item = tier.pages[length >> 6].buckets[length & 63].newest
         queue_lift(self, item)
-        take(ctx, broadcast_payload(item))
+        more = take(ctx, broadcast_payload(item))
         used += overhead + item.length
         if transmits + 1 >= transmit_limit:
             queue_finish(self, item)

@@ -275,12 +275,13 @@ cdef struct taken_t:
     uint32_t count
 
 
-cdef void take_with_length(void* ctx, slice_t payload) noexcept nogil:
+cdef bint take_with_length(void* ctx, slice_t payload) noexcept nogil:
     cdef taken_t* taken = <taken_t*>ctx
     memcpy(taken.to, &payload.len, 4)
     memcpy(taken.to + 4, payload.ptr, payload.len)
     taken.to += 4 + payload.len
     taken.count += 1
+    return True
 
 
 @cython.final

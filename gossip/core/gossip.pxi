@@ -21,12 +21,18 @@ cdef void pack_clear(pack_t* pack) noexcept nogil:
     pack.count = 0
 
 
-cdef void pack_own(void* pack, slice_t payload) noexcept nogil:
+cdef inline bint pack_has_room(const pack_t* pack) noexcept nogil:
+    return pack.count < PACK_PARTS_MAX
+
+
+cdef bint pack_own(void* pack, slice_t payload) noexcept nogil:
     pack_message(<pack_t*>pack, -1, payload)
+    return pack_has_room(<pack_t*>pack)
 
 
-cdef void pack_user(void* pack, slice_t payload) noexcept nogil:
+cdef bint pack_user(void* pack, slice_t payload) noexcept nogil:
     pack_message(<pack_t*>pack, MSG_USER, payload)
+    return pack_has_room(<pack_t*>pack)
 
 
 cdef inline void put_length(writer_t* writer, uint16_t length) noexcept nogil:
@@ -81,12 +87,12 @@ cdef void collect_on(swim_t* s, int64_t available, int queues, aside_t* aside) n
     order. What was set aside, a list a queue, is not taken."""
     cdef int64_t left = available
     cdef int i
-    if left <= 0:
+    if left <= 0 or not pack_has_room(s.pack):
         return
     left -= queue_take_on(&s.queues[QUEUE_MEMBERSHIP], COMPOUND_PART_BYTES, <uint32_t>left,
                           transmit_limit(s), pack_own, s.pack, &aside[QUEUE_MEMBERSHIP])
     for i in range(QUEUE_USER, queues):
-        if left > USER_PART_BYTES and s.queues[i].count:
+        if left > USER_PART_BYTES and s.queues[i].count and pack_has_room(s.pack):
             left -= queue_take_on(&s.queues[i], USER_PART_BYTES, <uint32_t>left,
                                   user_transmit_limit(s, i), pack_user, s.pack, &aside[i])
 

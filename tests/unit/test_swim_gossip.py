@@ -184,6 +184,19 @@ def test_a_named_user_broadcast_takes_the_place_of_the_last_of_its_name() -> Non
     assert {message.payload for message in solo.messages("user")} == {b"new", b"plain"}
 
 
+def test_tiny_broadcasts_beyond_what_is_packed_at_once_wait_and_are_all_sent() -> None:
+    solo = Solo.start(udp_buffer_size=65_507, probe_interval_ns=3600 * SECOND)
+    solo.member("peer")
+    drain(solo)
+    payloads = {number.to_bytes(2, "big") for number in range(5000)}
+    for payload in payloads:
+        solo.swim.broadcast(payload)
+    solo.run_for(2 * GOSSIP_INTERVAL)
+    sent = [message.payload for message in solo.messages("user") if message.payload in payloads]
+    assert set(sent) == payloads
+    assert len(sent) > len(payloads), "and sent again"
+
+
 def test_a_rebroadcast_is_encoded_anew_and_keeps_what_was_said() -> None:
     """Protocol §19.1: sorted keys, unknown ones dropped, values kept."""
     solo = Solo.start(enable_compression=0)

@@ -10,10 +10,10 @@ import asyncio
 import json
 import logging
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -97,21 +97,24 @@ def test_the_most_of_the_last_minute_is_remembered(monkeypatch: pytest.MonkeyPat
     assert 25.0 < loop.now - started < bounds.LAG_WINDOW_SECONDS
 
 
-def ask(peer: Any, child: Child, seq: int) -> int | None:
-    """Pings the child's node: the number that was acked, or None after half a second."""
-    peer.sendto(encode_message("ping", {"SeqNo": seq, "Node": "stalled"}), child.address)
-    peer.settimeout(0.5)
-    try:
-        return int(decode_packet(peer.recv(2000))["message"]["body"]["SeqNo"])
-    except TimeoutError:
-        return None
+def ask_until_it_is_silent(peer: socket.socket, child: Child) -> None:
+    """Pings the child's node again and again. A busy machine may keep silent for a while, too."""
+    patience = time.monotonic() + SECONDS_MAX
+    peer.settimeout(3.0)
+    while time.monotonic() < patience:
+        peer.sendto(encode_message("ping", {"SeqNo": 1, "Node": "stalled"}), child.address)
+        try:
+            peer.recv(2000)
+        except TimeoutError:
+            return
+    raise AssertionError("it goes on to answer")
 
 
 def test_an_application_that_hangs_is_not_answered_for_and_the_log_says_why() -> None:
     with process("hang", app_stall_timeout=0.5) as child, stranger() as peer:
         assert child.address
         assert "has not turned for 0.5 s (app_stall_timeout)" in child.complaint()
-        assert ask(peer, child, 1) is None
+        ask_until_it_is_silent(peer, child)
         child.go_on()
         peer.settimeout(SECONDS_MAX)
         answer = decode_packet(peer.recv(2000))["message"]
@@ -126,9 +129,8 @@ def test_an_application_that_hangs_is_not_answered_for_and_the_log_says_why() ->
 
 def test_it_is_silent_too_where_the_interpreter_is_held() -> None:
     with process("stall", app_stall_timeout=0.5) as child, stranger() as peer:
-        patience = time.monotonic() + SECONDS_MAX
-        while ask(peer, child, 1) is not None:
-            assert time.monotonic() < patience
+        assert child.address
+        ask_until_it_is_silent(peer, child)
         child.go_on()
         assert "app_stall_timeout" in child.complaint(), "it needs the GIL to say so"
         child.line()

@@ -9,47 +9,30 @@ import sys
 from collections.abc import Callable
 
 from gossip._core import Swim
-from gossip._sim import PORT, Engine
+from gossip.sim.pool import Pool as BarePool
 
 from .settings import MILLISECOND, SECOND, lan
 
 
-class Pool:
-    """Nodes on an engine that know each other; each but the first joined the first."""
+class Pool(BarePool):
+    """Nodes that know each other, all checks on; each but the first joined the first."""
 
-    def __init__(self, size: int, seed: int, *, check: int = 1, **changes: int) -> None:
-        self.settings = lan(**changes)
-        self.engine = Engine(seed, size)
-        self.engine.check(check, self.settings["gossip_to_the_dead_time_ns"])
+    def __init__(self, size: int, seed: int, **changes: int) -> None:
+        super().__init__(size, lan(**changes), seed, check=1)
         self.engine.delay("uniform", 100_000, 2 * MILLISECOND)
-        self.seed = seed
-        self.swims: list[Swim] = []
-        self.addresses = [self.engine.new_address() for _ in range(size)]
-        for number in range(size):
-            self.engine.add()
-            self.start(number)
-            self.run(20 * MILLISECOND)
+        self.boot()
         # Gossip may miss a node; the push/pulls of the next minutes do not.
-        self.run_until(self.engine.agreed, 200 * SECOND)
+        self.wait_until(self.engine.agreed, 200 * SECOND)
 
-    def start(self, number: int, address: bytes | None = None) -> Swim:
+    def come_back(self, number: int, address: bytes | None = None) -> Swim:
         """A fresh process for a node, which joins the first of the others."""
-        engine = self.engine
         self.addresses[number] = address or self.addresses[number]
-        swim = Swim(
-            self.settings, name=b"node-%d" % number, address=self.addresses[number], port=PORT,
-            seed=self.seed * 1000 + number, identities=engine.identities, scratch=engine.scratch,
-        )  # fmt: skip
-        self.swims[number : number + 1] = [swim]
-        engine.start(number, swim, self.addresses[number])
-        seeds = [other for other in range(len(self.swims)) if other != number]
-        if seeds:
-            swim.join(self.addresses[seeds[0]], PORT, b"", engine.clock(number))
-            engine.touch(number)
+        swim = self.start(number)
+        self.join(number, 1 if number == 0 else 0)
         return swim
 
     def run(self, duration_ns: int) -> None:
-        self.engine.run(self.engine.now + duration_ns)
+        super().run(duration_ns)
         assert self.engine.violation is None, self.engine.violation
 
     def states(self, about: int) -> set[str]:
@@ -63,13 +46,12 @@ class Pool:
 
     def run_until_states(self, about: int, wanted: set[str], limit_ns: int) -> int:
         """Runs until all hold that of the node; how long it took, in steps of 10 ms."""
-        return self.run_until(lambda: self.states(about) == wanted, limit_ns)
+        return self.wait_until(lambda: self.states(about) == wanted, limit_ns)
 
-    def run_until(self, condition: Callable[[], bool], limit_ns: int) -> int:
+    def wait_until(self, condition: Callable[[], bool], limit_ns: int) -> int:
+        """How long it took; fails after the limit."""
         began = self.engine.now
-        while not condition():
-            assert self.engine.now - began < limit_ns, "not so in time"
-            self.run(10 * MILLISECOND)
+        assert self.run_until(condition, limit_ns, 10 * MILLISECOND), "not so in time"
         return self.engine.now - began
 
 
@@ -80,7 +62,7 @@ def a_bad_day(seed: int) -> str:
     pool.run(5 * SECOND)
     pool.engine.crash(3)
     pool.run(20 * SECOND)
-    pool.start(3)
+    pool.come_back(3)
     pool.engine.pause(5, 7 * SECOND, "blocked")
     pool.engine.pause(6, 4 * SECOND)
     for number in range(4):

@@ -60,18 +60,18 @@ def test_a_crashed_node_is_failed_by_all_and_comes_back_when_it_starts_again(see
     pool.run(SECOND)
     pool.engine.crash(2)
     assert pool.run_until_states(2, {"dead"}, DETECTION) > SECOND
-    pool.start(2)
+    pool.come_back(2)
     pool.run_until_states(2, {"alive"}, DETECTION)
-    pool.run_until(pool.engine.agreed, AGREEMENT)
+    pool.wait_until(pool.engine.agreed, AGREEMENT)
 
 
 def test_a_node_may_start_again_at_another_address_once_it_is_failed(seed: int) -> None:
     pool = Pool(6, seed, dead_node_reclaim_time_ns=MILLISECOND)
     pool.engine.crash(4)
     pool.run_until_states(4, {"dead"}, DETECTION)
-    pool.start(4, pool.engine.new_address())
+    pool.come_back(4, pool.engine.new_address())
     pool.run_until_states(4, {"alive"}, DETECTION)
-    pool.run_until(pool.engine.agreed, AGREEMENT)
+    pool.wait_until(pool.engine.agreed, AGREEMENT)
 
 
 def test_a_partition_divides_and_a_cut_may_be_of_one_direction(seed: int) -> None:
@@ -80,20 +80,20 @@ def test_a_partition_divides_and_a_cut_may_be_of_one_direction(seed: int) -> Non
         pool.engine.side(number, 1)
     pool.engine.cut(0, 1)
     pool.engine.cut(1, 0)
-    pool.run_until(lambda: pool.engine.rows(0)[5][0] == "dead", DETECTION)
+    pool.wait_until(lambda: pool.engine.rows(0)[5][0] == "dead", DETECTION)
     assert pool.engine.rows(4)[5][0] == "alive"
     one_way = Pool(2, seed)
     one_way.engine.side(1, 1)
     one_way.engine.cut(0, 1)
     # Neither gets an answer: one is not heard, the other hears none.
     for number in (0, 1):
-        one_way.run_until(partial(holds_dead, one_way, number), DETECTION)
+        one_way.wait_until(partial(holds_dead, one_way, number), DETECTION)
 
 
 def test_a_frozen_node_is_suspected_and_refutes_when_it_thaws(seed: int) -> None:
     pool = Pool(8, seed)
     pool.engine.pause(1, 15 * SECOND)
-    pool.run_until(lambda: "suspect" in pool.states(1), 15 * SECOND)
+    pool.wait_until(lambda: "suspect" in pool.states(1), 15 * SECOND)
     pool.run_until_states(1, {"alive"}, AGREEMENT)
     assert pool.swims[1].incarnation > 1
 
@@ -110,6 +110,7 @@ def test_a_blocked_node_that_notices_no_stall_blames_a_healthy_one(seed: int) ->
 
 def test_nothing_reaches_a_node_whose_link_is_clogged_until_all_of_it_does() -> None:
     pool = Pool(2, 1)
+    pool.run(5 * SECOND)  # until the gossip of the start is over
     pool.engine.link(0, 1, clog_ns=5 * SECOND)
     sent = pool.swims[0].stats()["packets_sent"]
     received = pool.swims[1].stats()["packets_received"]
@@ -134,6 +135,7 @@ def test_the_loss_of_a_node_is_of_its_direction(lost: float) -> None:
 
 def test_datagrams_over_the_mtu_and_over_the_rate_of_a_line_are_lost() -> None:
     pool = Pool(2, 1)
+    pool.run(5 * SECOND)
     pool.engine.network(mtu=20)
     before = pool.engine.counts()["delivered"]
     pool.run(5 * SECOND)
@@ -176,7 +178,7 @@ def test_a_clock_may_jump_and_the_pool_still_agrees(seed: int) -> None:
     pool.engine.jump(2, 3600 * SECOND)
     pool.run(20 * SECOND)
     pool.engine.jump(3, -20 * SECOND)
-    pool.run_until(pool.engine.agreed, AGREEMENT)
+    pool.wait_until(pool.engine.agreed, AGREEMENT)
 
 
 def test_the_engine_refuses_what_makes_no_sense() -> None:

@@ -339,6 +339,9 @@ cdef void serf_carry(swim_t* s, slice_t message) noexcept nogil:
     if not serf_has_address(&serf.table, &to):
         drop(s, DROP_RELAY_FOREIGN)
         return
+    if cursor_left(&c) > QUERY_BYTES_MAX:
+        drop(s, DROP_QUERY_TOO_LARGE)
+        return
     if not serf_paid(&serf.relay_tokens_ns, s.now_ns, RELAYS_PER_SECOND):
         drop(s, DROP_RELAY_RATE)
         return

@@ -40,6 +40,7 @@ cdef slice_t nullable(object payload) except *:
 
 
 @cython.final
+@cython.no_gc_clear                  # `serf` is the swim's: it must not be cleared first
 cdef class Serf:
     """The Serf layer of one node: statuses, user events, queries. See `_core.pyi`."""
 

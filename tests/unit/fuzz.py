@@ -22,12 +22,14 @@ from typing import Any
 from gossip import Config
 from gossip._core import (
     Envelope,
+    Serf,
     StreamReader,
     Swim,
     encode_message,
     encode_stream,
     lzw_compress,
     lzw_decompress,
+    pack,
 )
 
 VECTORS = Path(__file__).resolve().parents[1] / "vectors"
@@ -40,6 +42,16 @@ PACKET_FILES = (
 )
 STREAM_FILES = ("stream_pushpull", "stream_tcpping", "stream_user", "stream_errors")
 PACKET_BYTES_MAX = 1405  # the configured 1400 and a CRC (protocol §13)
+CARRIED_BYTES_MAX = 9300  # what a Serf node sends on for another (QUERY_BYTES_MAX), and envelopes
+SERF_SETTINGS = {
+    "event_buffer": 64, "query_buffer": 64, "user_event_size_limit": 512,
+    "query_size_limit": 1024, "query_response_size_limit": 1024, "broadcast_timeout_ns": 10**9,
+    "leave_propagate_delay_ns": 10**9, "reap_interval_ns": 10**9,
+    "recent_intent_timeout_ns": 10**10, "reconnect_interval_ns": 10**10,
+    "reconnect_timeout_ns": 10**10, "tombstone_timeout_ns": 10**10, "flap_timeout_ns": 10**9,
+    "queue_check_interval_ns": 10**9, "queue_depth_warning": 100, "max_queue_depth": 1000,
+    "min_queue_depth": 0, "query_timeout_mult": 16,
+}  # fmt: skip
 CASE_SECONDS_MAX = 5.0  # far above any bound, also with sanitizers on a busy machine
 SOURCE = (b"\x7f\x00\x00\x01", 7946)
 
@@ -158,6 +170,7 @@ class Targets:
     def __init__(self) -> None:
         self.packets = corpus(PACKET_FILES)
         self.streams = corpus(STREAM_FILES)
+        self.serf_messages = corpus(("serf_messages",))
         self.lzw = corpus(("lzw",))[:20]
         self.plain = Envelope()
         self.sealed = Envelope(keys=[NoCipher()], refill=bytes)
@@ -167,7 +180,7 @@ class Targets:
         self.node = self.fresh_node()
 
     def fresh_node(self) -> Swim:
-        """A node that has just started; every second one has a key."""
+        """A node that has just started; every second one has a key, two of four a Serf layer."""
         settings = Config.lan().settings() | {"max_members": 50, "new_names_per_packet": 8}
         node = Swim(settings, name=b"fuzzed", address=b"\x7f\x00\x00\x01", port=7946, seed=1)
         self.envelope = self.plain
@@ -175,6 +188,7 @@ class Targets:
             self.envelope = self.sealed
             node.set_keys([NoCipher()], bytes)
         node.set_local_state(b"state")
+        self.layer = Serf(node, SERF_SETTINGS) if self.cases_of_node // 2000 % 2 else None
         self.now = 0
         node.start(self.now)
         return node
@@ -232,7 +246,9 @@ class Targets:
         if self.cases_of_node % 1000 == 0:
             self.node = self.fresh_node()
         node = self.node
-        if random.random() < 0.8:
+        if self.layer is not None and random.random() < 0.5:
+            self.serf_node(random, self.layer)
+        elif random.random() < 0.8:
             packet = wrapped(random, mutated(random, self.packets))
             node.receive([(self.seal_for_node(random, packet), *SOURCE)], self.now)
         else:
@@ -242,6 +258,24 @@ class Targets:
             self.now += random.choice((1_000_000, 200_000_000, 1_000_000_000))
             node.tick(self.now)
         self.drain(random)
+
+    def serf_node(self, random: Random, layer: Serf) -> None:
+        """A message of Serf's, or a push/pull with a state of it; and what a user might ask."""
+        payload = mutated(random, self.serf_messages)
+        if random.random() < 0.7:
+            packet = self.seal_for_node(random, wrapped(random, b"\x08" + payload))
+            self.node.receive([(packet, *SOURCE)], self.now)
+            return
+        stream = self.node.accept_stream(*SOURCE, self.now)
+        state = b"\x02" + payload[1:]
+        head = pack({"Join": True, "Nodes": 0, "UserStateLen": len(state)})
+        data = b"\x06" + head + state
+        if self.envelope is self.sealed:
+            data = encode_stream(self.numbered, data)
+        self.node.stream_received(stream, data, self.now)
+        self.node.stream_ended(stream, self.now)
+        layer.event(b"e", payload[:40], False, self.now)
+        layer.query(b"q", payload[:40], self.now, ack=True, relay_factor=3)
 
     def seal_for_node(self, random: Random, packet: bytes) -> bytes:
         """The packet as the node expects it: sealed if it has a key."""
@@ -261,7 +295,8 @@ class Targets:
         """Take what the node puts out: all of it must be what a peer can read."""
         node = self.node
         for packet, _, _ in node.transmits():
-            require(len(packet) <= PACKET_BYTES_MAX, f"a packet of {len(packet)} bytes")
+            most = PACKET_BYTES_MAX if self.layer is None else CARRIED_BYTES_MAX
+            require(len(packet) <= most, f"a packet of {len(packet)} bytes")
             require(whole_message(self.envelope.decode(packet)), "an own packet does not decode")
         for command in node.commands():
             if command[0] == "write":
@@ -272,7 +307,12 @@ class Targets:
                 self.feed_node(random, command[1])
             elif command[0] == "open":
                 node.stream_failed(command[1], "refused", self.now)
-        node.events()
+        for event in node.events():
+            if event[0] == "filter" and self.layer is not None:
+                self.layer.accept_query(event[1], random.random() < 0.8, self.now)
+            elif event[0] == "query" and self.layer is not None:
+                with contextlib.suppress(ValueError, RuntimeError):
+                    self.layer.respond(event[1], b"answer", self.now)
         require(node.member_count <= 50, "more members than allowed")
 
 

@@ -289,8 +289,10 @@ def test_a_relay_is_carried_on_as_it_stands_to_members_only() -> None:
     stranger = bytes((203, 0, 113, 9))
     for ip, port in ((stranger, 7946), (peer.ip, 53), (peer.ip, 0), (peer.ip, -1), (b"12", 7946)):
         wire_serf.hear(solo, wire_serf.relay(ip, port, b"peer", inner))
+    wire_serf.hear(solo, wire_serf.relay(peer.ip, 7946, b"peer", b"x" * 9217))
     assert not solo.packets("user")
     assert solo.dropped("relay_foreign") == 5
+    assert solo.dropped("query_too_large") == 1
 
 
 def test_relays_carried_are_so_many_a_second() -> None:

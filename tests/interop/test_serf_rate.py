@@ -33,9 +33,8 @@ async def at_a_steady_rate(send: Callable[[int], Awaitable[None]]) -> None:
         await send(number)
 
 
-async def all_told(pool: SerfPool, name: str) -> list[Counter[bytes]]:
-    """How often each event came to each of ours, once no more of them come."""
-    patience = 2 * LAN.gossip_interval * COUNT / RATE + SCHEDULING
+async def all_told(pool: SerfPool, name: str, patience: float) -> list[Counter[bytes]]:
+    """How often each event came to each of ours, once all have come or it has taken too long."""
     for one in pool.ours:
         try:
             async with asyncio.timeout(patience):
@@ -63,7 +62,8 @@ async def test_our_events_reach_all_of_ours_once_at_200_a_second() -> None:
             pool.ours[0].node.send_event("ours", payload, coalesce=False)
 
         await at_a_steady_rate(ours)
-        counts = await all_told(pool, "ours")
+        # What a busy machine's sockets could not hold comes by push/pull.
+        counts = await all_told(pool, "ours", LAN.spread_within(8))
         assert report("ours", counts) >= 0.999
         assert all(count.most_common(1)[0][1] == 1 for count in counts), "an event came twice"
 
@@ -75,6 +75,6 @@ async def test_our_events_reach_all_of_ours_once_at_200_a_second() -> None:
                 await rpc.call("event", body)
 
             await at_a_steady_rate(theirs)
-        counts = await all_told(pool, "theirs")
+        counts = await all_told(pool, "theirs", SCHEDULING)
         report("a real agent", counts)
         assert all(count.most_common(1)[0][1] == 1 for count in counts), "an event came twice"

@@ -62,7 +62,9 @@ cdef struct events_t:
     uint32_t head            # place of the oldest event in the first block
     uint32_t tail            # place behind the newest one in the last block
     uint32_t count
+    uint32_t messages        # of these, those that carry what others or the application sent
     size_t bytes             # of all payloads in the ring
+    size_t message_bytes     # of these, the messages'
     uint64_t lost            # since the driver last asked
 
 
@@ -93,10 +95,27 @@ cdef inline bint is_awaited(const event_t* event) noexcept nogil:
             or event.kind == EVENT_QUERY_DONE)
 
 
+cdef inline bint is_message(const event_t* event) noexcept nogil:
+    """Whether it carries what others sent: as much as they like. It has limits of its own, so that
+    no flood of it displaces what is told of members."""
+    return (EVENT_MESSAGE <= event.kind <= EVENT_PINGED
+            or EVENT_USER_EVENT <= event.kind <= EVENT_QUERY_RESPONSE)
+
+
+cdef inline bint events_have_room(const events_t* events, const event_t* event,
+                                  size_t size) noexcept nogil:
+    if is_awaited(event):
+        return True
+    if is_message(event):
+        return (events.messages < EVENTS_MAX
+                and events.message_bytes + size <= EVENT_BYTES_MAX)
+    return (events.count - events.messages < EVENTS_MAX
+            and events.bytes - events.message_bytes + size <= EVENT_BYTES_MAX)
+
+
 cdef bint events_push(events_t* events, event_t* event, slice_t data) noexcept nogil:
     """Takes the event with a copy of `data` and a new reference to its identity; counts a loss."""
-    cdef bint room = is_awaited(event) or (
-        events.count < EVENTS_MAX and events.bytes + data.len <= EVENT_BYTES_MAX)
+    cdef bint room = events_have_room(events, event, data.len)
     event.data = NULL
     event.size = data.len
     if room and data.len:
@@ -109,6 +128,9 @@ cdef bint events_push(events_t* events, event_t* event, slice_t data) noexcept n
     if data.len:
         memcpy(event.data, data.ptr, data.len)
         events.bytes += data.len
+    if is_message(event):
+        events.messages += 1
+        events.message_bytes += data.len
     if event.identity != NULL:
         identity_retain(event.identity)
     events.last.events[events.tail] = event[0]
@@ -134,6 +156,9 @@ cdef bint events_pop(events_t* events, event_t* event) noexcept nogil:
         events.head = 0
         events.tail = 0
     events.bytes -= event.size if event.data != NULL else 0
+    if is_message(event):
+        events.messages -= 1
+        events.message_bytes -= event.size if event.data != NULL else 0
     return True
 
 

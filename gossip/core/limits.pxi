@@ -82,8 +82,8 @@ cdef enum:
     RELAY_UNKNOWN_PER_SECOND = 16    # indirect pings to targets that are not members
     ADDRESS_ROWS_MAX = 4096          # rows looked at in one go for who has an address
     LOST_MAX = 1024                  # failed members that are remembered, to be called again
-    EVENTS_MAX = 1 << 18
-    EVENT_BYTES_MAX = 1 << 26        # payload bytes waiting for Python
+    EVENTS_MAX = 1 << 18             # about members; and as many messages
+    EVENT_BYTES_MAX = 1 << 26        # payload bytes waiting for Python, of each of the two
     OUT_PACKETS_MAX = 512            # datagrams of one out batch
     OUT_BYTES_MAX = 1 << 20
 

@@ -320,13 +320,20 @@ def test_a_flood_of_user_messages_is_bounded_in_memory() -> None:
 
 
 def test_membership_events_survive_a_flood_of_messages() -> None:
+    """The last of the room for messages is filled to the byte, and events carry bytes too."""
     solo = Solo.start()
     source = (bytes((192, 0, 2, 1)), 4242)
-    solo.swim.receive([(wire.user(bytes(60_000)), *source)] * 2000, solo.now)
-    solo.swim.receive([(stranger(b"peer").alive(), *source)], solo.now)
-    assert ("joined", b"peer") in [
-        (event[0], event[1][0]) for event in solo.swim.events() if event[0] == "joined"
+    flood = [(wire.user(bytes(60_000)), *source)] * 2000 + [(wire.user(b"x"), *source)] * 60_000
+    solo.swim.receive(flood, solo.now)
+    peer = Puppet(b"peer", bytes((10, 9, 9, 9)), meta=b"of the peer")
+    solo.swim.receive([(peer.alive(), *source)], solo.now)
+    solo.swim.receive([(wire.suspect(b"peer", peer.incarnation, b"accuser"), *source)], solo.now)
+    told = [event for event in solo.swim.events() if event[0] in ("joined", "suspected")]
+    assert [(event[0], event[1][0]) for event in told[1:]] == [
+        ("joined", b"peer"),
+        ("suspected", b"peer"),
     ]
+    assert told[-1][2] == b"accuser"
 
 
 def test_a_batch_of_pings_larger_than_the_out_batch_is_counted_not_overrun() -> None:

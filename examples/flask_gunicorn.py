@@ -1,12 +1,12 @@
-"""gunicorn's side of flask_pool.py: each worker enters the pool when it was forked, and leaves it
-when it exits. The hooks of uWSGI are called `@postfork` and `uwsgi.atexit`.
+"""gunicorn's side of flask_pool.py: each worker enters the pool when it is ready to serve, and
+leaves it when it exits. Not in `post_fork`: a SIGTERM that came there would be lost.
 """
 
 workers = 2
 bind = "127.0.0.1:8000"
 
 
-def post_fork(server: object, worker: object) -> None:
+def post_worker_init(worker: object) -> None:
     import flask_pool
 
     flask_pool.enter_the_pool()

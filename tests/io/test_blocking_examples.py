@@ -121,7 +121,8 @@ def end(program: subprocess.Popen[str]) -> str:
     """Asks it to end; gives what it has printed."""
     program.send_signal(signal.SIGTERM)
     out, _ = program.communicate(timeout=PATIENCE)
-    assert program.returncode == 0, out
+    print(out)  # is shown when what follows fails
+    assert program.returncode == 0
     assert "Traceback" not in out
     return out
 

@@ -91,7 +91,7 @@ cdef extern from "<net/if.h>" nogil:
 cdef enum:
     BATCH = 16                # datagrams of one system call
     DRAIN_DATAGRAMS = 48      # of one wake-up, and what a batch brings; then others have their turn
-    DRAIN_NS = 100_000        # after this no further batch is taken in
+    DRAIN_NS = 75_000         # after this no further batch is taken in
     SLOT_BYTES = 65536
     SLOT_STRIDE = SLOT_BYTES + 320   # slots a power of two apart would share their cache lines
 

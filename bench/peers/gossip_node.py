@@ -13,6 +13,9 @@ import os
 import resource
 import sys
 import threading
+import time
+from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import gossip
@@ -30,7 +33,7 @@ def configured(settings: dict[str, Any]) -> gossip.Memberlist:
         enable_compression=settings["compress"],
         aead=settings.get("aead", "auto"),
         driver=settings.get("driver", "asyncio"),
-        max_members=200_000,
+        max_members=settings.get("max_members", 200_000),
         **(quiet if settings["quiet"] else {}),
     )
 
@@ -43,8 +46,36 @@ def counters(node: gossip.Memberlist) -> dict[str, Any]:
         "incarnations": sum(each.incarnation for each in members if each.name != node.name),
         "dropped": {reason: count for reason, count in stats.dropped.items() if count},
         "core": dict(stats.core),
+        "friends": {
+            each.name: str(each.status) for each in members if not each.name.startswith("member-")
+        },
         "rss_max_kib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
     }
+
+
+class Callbacks:
+    """The processor time of every callback of the loop but one, in bins of 10 us."""
+
+    def __init__(self, but: Callable[[], None]) -> None:
+        self.bins: Counter[int] = Counter()
+        run = asyncio.Handle._run
+
+        def timed(handle: asyncio.Handle) -> None:
+            start = time.thread_time_ns()
+            run(handle)
+            if handle._callback is not but:
+                self.bins[(time.thread_time_ns() - start) // 10_000] += 1
+
+        asyncio.Handle._run = timed
+
+    def percentile(self, share: float) -> int:
+        """ns: the upper end of the bin in which it lies."""
+        left, number = share * self.bins.total(), 0
+        for number in sorted(self.bins):
+            left -= self.bins[number]
+            if left <= 0:
+                break
+        return (number + 1) * 10_000
 
 
 def burn() -> None:
@@ -62,13 +93,21 @@ async def serve(settings: dict[str, Any]) -> None:
     if settings.get("burns"):
         threading.Thread(target=burn, daemon=True).start()
     await node.start()
+    if "join" in settings:
+        await node.join(f"127.0.0.1:{settings['join']}")
 
     def on_line() -> None:
         if not os.read(0, 4096):
             ended.set()
             return
-        print(json.dumps(counters(node)), flush=True)
+        answer = counters(node)
+        if callbacks is not None:
+            answer["callback_p999_ns"] = callbacks.percentile(0.999)
+            answer["callback_max_ns"] = callbacks.percentile(1.0)
+            callbacks.bins.clear()
+        print(json.dumps(answer), flush=True)
 
+    callbacks = Callbacks(but=on_line) if settings.get("times_callbacks") else None
     loop.add_reader(0, on_line)
     print(json.dumps({"port": node.address.port}), flush=True)
     await ended.wait()

@@ -3,7 +3,8 @@
 //
 // `memberlist-bench node SETTINGS` takes a JSON object and prints {"port": N}. After that every
 // line on standard input is answered with the node's counters; it ends with its input.
-// `memberlist-bench queue` and `memberlist-bench codec` print one JSON object.
+// `memberlist-bench queue`, `memberlist-bench codec` and `memberlist-bench swarm NODES` print one JSON
+// object.
 package main
 
 import (
@@ -16,7 +17,7 @@ import (
 func main() {
 	var result any
 	if len(os.Args) < 2 {
-		log.Fatal("a mode is missing: node, queue or codec")
+		log.Fatal("a mode is missing: node, queue, codec or swarm")
 	}
 	switch os.Args[1] {
 	case "node":
@@ -26,6 +27,8 @@ func main() {
 		return
 	case "queue":
 		result = timeQueue()
+	case "swarm":
+		result = runSwarm(os.Args[2])
 	case "codec":
 		result = timeCodec()
 	default:

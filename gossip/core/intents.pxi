@@ -30,16 +30,17 @@ cdef inline void intents_init(intents_t* self, uint64_t seed) noexcept nogil:
     self.seed = seed
 
 
+cdef inline slice_t intent_name(const intent_t* intent) noexcept nogil:
+    return slice_of(<const uint8_t*>intent + sizeof(intent_t), intent.name_len)
+
+
 cdef intent_t* intents_find(const intents_t* self, slice_t name) noexcept nogil:
     """The intent about that name, or NULL."""
     cdef uint64_t hash = hash_bytes(self.seed, name.ptr, name.len)
     cdef entry_t* entry = map_first(&self.names, hash)
-    cdef intent_t* intent
     while entry != NULL:
-        intent = <intent_t*>entry
-        if entry.hash == hash and intent.name_len == name.len and memcmp(
-                <uint8_t*>intent + sizeof(intent_t), name.ptr, name.len) == 0:
-            return intent
+        if entry.hash == hash and slice_equal(intent_name(<intent_t*>entry), name):
+            return <intent_t*>entry
         entry = entry.next
     return NULL
 

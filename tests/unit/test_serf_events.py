@@ -131,6 +131,15 @@ def test_an_empty_snapshot_leaves_only_the_events_of_no_time_out() -> None:
     assert [event[1] for event in told(solo)] == [b"one"]
 
 
+def test_intents_about_nobody_and_events_without_a_name_are_handled_like_any() -> None:
+    solo = Solo.start(serf=serf())
+    for intent in (b"\x01\x80", b"\x00\x80", b"\x01\x81\xa5LTime\x05"):
+        wire_serf.hear(solo, intent, intent)
+    assert solo.serf.recent_intent(b"") == ("join", 5)
+    wire_serf.hear(solo, b"\x03\x80", b"\x03\x80")
+    assert told(solo) == [(0, b"", None, False)]
+
+
 @given(payloads=st.lists(st.binary(max_size=200), max_size=8))
 def test_no_bytes_in_a_user_message_do_harm(payloads: list[bytes]) -> None:
     solo = Solo.start(serf=serf())

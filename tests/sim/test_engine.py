@@ -29,7 +29,6 @@ def holds_dead(pool: Pool, number: int) -> bool:
 def printed_trace(seed: int, hash_seed: str) -> str:
     """The same run in a fresh process."""
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
-    environment.pop("PYTHONSAFEPATH", None)
     environment["PYTHONPATH"] = os.pathsep.join([os.environ["PYTHONPATH"], str(ROOT)])
     command = [sys.executable, "-m", "tests.sim.engine_run", str(seed)]
     run = subprocess.run(

@@ -138,8 +138,11 @@ class Portal:
         self._ends: set[_Call[None]] = set()
         self._ending: asyncio.Task[None] | None = None
         self._loop: _Loop | None = None
-        self._thread = threading.Thread(
-            target=self._main, name=f"gossip calls of {name}", daemon=True
+        self._thread = self._new_thread()
+
+    def _new_thread(self) -> threading.Thread:
+        return threading.Thread(
+            target=self._main, name=f"gossip calls of {self._name}", daemon=True
         )
 
     def start(self) -> None:
@@ -151,6 +154,7 @@ class Portal:
         forks.watch(self)
         _portals.add(self)
         self._loop = _Loop()
+        self._thread = self._new_thread()  # Python 3.13 starts none that was made before a fork
         try:
             self._thread.start()
         except RuntimeError as error:

@@ -59,6 +59,17 @@ def microseconds(values: Mapping[str, float]) -> dict[str, float]:
     return {label: value / 1000 for label, value in values.items()}
 
 
+def swarm(runs: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    phases = {
+        "joined_cpu": "until all see all",
+        "rest_cpu": "a second at rest",
+        "death_cpu": "until all see a death",
+    }
+    return {
+        f"{phase}, {who}": run[name] for name, phase in phases.items() for who, run in runs.items()
+    }
+
+
 def machine() -> str:
     model = "unknown processor"
     for line in Path("/proc/cpuinfo").read_text().splitlines():
@@ -97,6 +108,13 @@ def pictures(extra: Mapping[str, Any]) -> list[str]:
         bars("envelopes", "The core alone: a ping, by envelope", "ns", extra["envelopes"]),
         bars("merge", "Merge of a whole table, a member", "ns", merge),
         bars("memory", "Memory of 100,000 members, a member", "bytes", extra["memory"]),
+        bars(
+            "busy_ping",
+            "A ping beside a thread that burns CPU, median",
+            "us",
+            microseconds({f'driver="{name}"': cost for name, cost in extra["busy"].items()}),
+        ),
+        bars("swarm", "100 nodes in one process: processor time", "s", swarm(extra["swarm"])),
     ]
 
 

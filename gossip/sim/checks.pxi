@@ -142,11 +142,14 @@ cdef void check_self(world_t* w, uint32_t number, const seen_t* seen,
 # --- what a node holds of another ---------------------------------------------------------------
 
 cdef void check_change(world_t* w, uint32_t node, uint32_t about, const shadow_t* before,
-                       const seen_t* seen, uint32_t slot) noexcept nogil:
+                       const seen_t* seen, uint32_t slot, int64_t now) noexcept nogil:
     """Two looks at one row, between which several claims may lie."""
     cdef bint moved = before.slot != slot
     cdef bint newer = seen.incarnation > before.incarnation
-    if moved or newer:
+    # One tick may forget a member that is gone for long, and hear of it again from somebody else.
+    cdef bint forgotten = (before.state >= MEMBER_DEAD and seen.since_ns == now
+                           and now - before.since_ns > w.forget_ns)
+    if moved or newer or forgotten:
         return
     if seen.incarnation < before.incarnation:
         broken(w, BROKEN_INCARNATION, node, about, before, seen)
@@ -170,7 +173,7 @@ cdef void check_row(world_t* w, uint32_t node, uint32_t about, const seen_t* see
                 and before.print == seen.print and before.since_ns == seen.since_ns):
             before.look += 1                     # as it was
             return
-        check_change(w, node, about, before, seen, slot)
+        check_change(w, node, about, before, seen, slot, now)
     said = was_said(w, about, seen.incarnation, seen.print)
     if said == 0:
         broken(w, BROKEN_UNKNOWN_INCARNATION, node, about, before, seen)

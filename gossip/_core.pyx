@@ -36,7 +36,7 @@ include "core/stream_write.pxi"     # a message in the envelopes of a stream
 include "core/inspect.pxi"          # the codec's face to Python: packets as dictionaries
 include "core/inspect_stream.pxi"   # the same for streams
 include "core/pack.pxi"             # Python values as msgpack, for what only Python sends
-include "core/serf_inspect.pxi"     # Serf\'s messages as dictionaries
+include "core/serf_inspect.pxi"     # Serf's messages as dictionaries
 include "core/timers.pxi"           # one heap of deadlines
 include "core/awareness.pxi"        # Lifeguard's local health score
 include "core/suspicion.pxi"        # suspicion timers and the formulas of time

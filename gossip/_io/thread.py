@@ -108,6 +108,8 @@ class ThreadDriver(Driver):
         super()._on_beat(late)
 
     def _on_news(self) -> None:
+        if self.closed:  # in a forked child that turns its loop, the news are the parent's
+            return
         self._worker.heard()
         self._finish(WAITING)
 

@@ -8,6 +8,7 @@ to take them out of the shared epoll set would take them from the parent too.
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from collections.abc import Iterable
@@ -21,6 +22,7 @@ class Forkable(Protocol):
     def forked(self) -> None: ...
 
 
+_log = logging.getLogger("gossip")
 _watched: WeakSet[Forkable] = WeakSet()
 
 
@@ -47,7 +49,10 @@ def deaden(listeners: Iterable[int], streams: Iterable[int]) -> None:
 
 def _in_child() -> None:
     for forkable in list(_watched):
-        forkable.forked()
+        try:
+            forkable.forked()
+        except Exception:  # the others must still be silenced
+            _log.exception("a node could not be silenced in a forked child")
     _watched.clear()
 
 

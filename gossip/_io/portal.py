@@ -118,6 +118,8 @@ class _Loop(asyncio.SelectorEventLoop):
 
     def abandon(self) -> None:
         # Not `close`: that takes the pipe out of the epoll set, which is the parent's as well.
+        if self.is_closed():
+            return
         self._closed = True
         for name in ("_ssock", "_csock", "_selector"):
             getattr(self, name).close()

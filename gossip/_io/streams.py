@@ -212,6 +212,8 @@ class Streams:
 
     def forked(self) -> None:
         """In a child: the sockets are the parent's, whatever this loop still runs."""
+        if self._closed:  # none is left, and what were their numbers may be others'
+            return
         self.silence()
         listening = self._server.sockets if self._server is not None else ()
         streams = [connection.descriptor() for connection in self._connections]

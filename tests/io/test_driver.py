@@ -6,11 +6,9 @@ import asyncio
 import errno
 import logging
 import os
-import select
 import socket
 import struct
 import threading
-import warnings
 from contextlib import suppress
 from typing import Any
 
@@ -296,102 +294,6 @@ async def test_another_thread_and_another_loop_are_refused() -> None:
         await asyncio.to_thread(thread.join)
         assert len(caught) == 2
         assert "run_coroutine_threadsafe" in str(caught[0])
-
-
-async def test_a_forked_child_is_refused_and_stays_silent() -> None:
-    async with node("a") as a, node("b", a) as b:
-        reading, writing = os.pipe()
-        with warnings.catch_warnings():
-            # Newer Pythons warn of forks beside threads; this child only asks and exits.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            child = os.fork()
-        if child == 0:
-            os.write(writing, _in_child(a).encode())
-            os._exit(0)
-        os.close(writing)
-        said = await asyncio.to_thread(_read_all, reading)
-        os.waitpid(child, 0)
-        assert said == "members ForkedError; ping ForkedError; close ForkedError; reader 0"
-        assert await b.ping("a") > 0
-        assert await a.ping("b") > 0
-
-
-async def test_a_child_that_keeps_its_loop_takes_no_stream_from_its_parent() -> None:
-    """The two have the same sockets and hear of the same events; here the child hears first."""
-    async with node("a") as a, node("b", a) as b:
-        with _dialled(a) as before, socket.socket() as after:
-            before.sendall(_STREAM_PING[:5])
-            while not a.stats().core["streams_open"]:
-                await a.ping("b")  # the loop turns, until a holds that stream
-            asked, ask = os.pipe()
-            turned, say = os.pipe()
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", DeprecationWarning)
-                child = os.fork()
-            if child == 0:
-                os.close(ask)
-                await _turn(asked, say)
-            os.close(say)
-            before.sendall(_STREAM_PING[5:])
-            after.connect((a.address.host, a.address.port))
-            after.sendall(_STREAM_PING)
-            os.write(ask, b".")
-            assert select.select([turned], [], [], SECONDS_MAX)[0], "the child turns its loop"
-            for stream in (before, after):
-                stream.setblocking(False)
-                async with asyncio.timeout(SECONDS_MAX):
-                    assert await asyncio.get_running_loop().sock_recv(stream, 100)
-            os.close(ask)
-            await asyncio.to_thread(os.waitpid, child, 0)
-        assert 0 < await b.ping("a") < 1
-
-
-_STREAM_PING = encode_message("ping", {"SeqNo": 7, "Node": "a"})
-
-
-def _dialled(node_: gossip.Memberlist) -> socket.socket:
-    return socket.create_connection((node_.address.host, node_.address.port))
-
-
-async def _turn(asked: int, say: int) -> None:
-    """The child's: turns its loop when it is asked to, until nobody can ask any more."""
-    try:
-        while os.read(asked, 1):
-            for _ in range(20):
-                await asyncio.sleep(0)
-            os.write(say, b".")
-    finally:
-        os._exit(0)
-
-
-def _in_child(node_: gossip.Memberlist) -> str:
-    said = []
-    for name, call in (
-        ("members", node_.members),
-        ("ping", lambda: _step(node_.ping("b"))),
-        ("close", lambda: _step(node_.close())),
-    ):
-        try:
-            call()
-            said.append(f"{name} worked")
-        except Exception as error:
-            said.append(f"{name} {type(error).__name__}")
-    driver = node_._driver
-    assert driver is not None
-    return "; ".join([*said, f"reader {driver.endpoint.on_readable()}"])
-
-
-def _step(coroutine: Any) -> None:
-    """Runs a coroutine up to its first wait; there is no loop in the child."""
-    try:
-        coroutine.send(None)
-    finally:
-        coroutine.close()
-
-
-def _read_all(descriptor: int) -> str:
-    with os.fdopen(descriptor) as pipe:
-        return pipe.read()
 
 
 def lines_of_a(caplog: pytest.LogCaptureFixture) -> list[str]:

@@ -21,7 +21,6 @@ COUNT = RATE * SECONDS
 PAYLOAD = bytes(64)
 SHARE_MIN = 0.999
 TRIES = 3
-LATE_MAX = LAN.gossip_interval
 
 
 async def at_a_steady_rate(send: Callable[[int], Awaitable[None]]) -> float:
@@ -85,9 +84,7 @@ async def test_our_events_reach_all_of_ours_once_at_200_a_second() -> None:
             if share >= SHARE_MIN:
                 break
             tries.append(late)
-            if len(tries) == TRIES:
-                assert min(tries) > LATE_MAX, "events were lost although the machine kept up"
-                pytest.skip(f"the machine stood still in each of {TRIES} tries: {tries} s")
+            assert len(tries) < TRIES, f"events were lost; the sender was late by {tries} s"
 
         async with Rpc(pool.go[0]) as rpc:
 

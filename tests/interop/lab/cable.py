@@ -11,7 +11,7 @@ import shutil
 import subprocess
 from itertools import count
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal, NoReturn, Self
 
 import pytest
 
@@ -24,8 +24,17 @@ _NUMBER: dict[Side, int] = {"here": 1, "there": 2}
 _NOBODY = "02:00:00:00:00:99"  # the address of no device
 
 
+def _not_here(problem: str) -> NoReturn:
+    if os.environ.get("GOSSIP_REQUIRE_PEERS", "0") not in ("", "0"):
+        pytest.fail(problem, pytrace=False)
+    pytest.skip(problem)
+
+
 class Cable:
-    """Both sides and the cable between them, from entry to exit; skips where it is not allowed."""
+    """Both sides and the cable between them, from entry to exit; skips where it is not allowed.
+
+    With GOSSIP_REQUIRE_PEERS=1 that is a failure.
+    """
 
     def __init__(self) -> None:
         name = f"gossip-{os.getpid()}-{next(_SERIAL)}"
@@ -33,12 +42,12 @@ class Cable:
 
     def __enter__(self) -> Self:
         if os.geteuid() != 0 or shutil.which("ip") is None:
-            pytest.skip("a network to be cut needs root, and iproute2's ip")
+            _not_here("a network to be cut needs root, and iproute2's ip")
         try:
             self._lay()
         except subprocess.CalledProcessError as error:
             self._remove()
-            pytest.skip(f"no network to be cut can be made here: {error.stderr.strip()}")
+            _not_here(f"no network to be cut can be made here: {error.stderr.strip()}")
         return self
 
     def __exit__(

@@ -8,7 +8,6 @@ import errno
 import logging
 import os
 import socket
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import PurePath
@@ -305,10 +304,10 @@ class Memberlist:
         """Counters since the start, and a few present values."""
         driver = self._running()
         core, udp = driver.core.stats(), driver.packet_stats()
-        states = Counter(row[5] for row in driver.core.members())
+        members = {str(status): core.pop(f"members_{status}") for status in STATES}
         prefix = "dropped_"
         return Stats(
-            members=MappingProxyType({str(each): states[state] for each, state in STATES.items()}),
+            members=MappingProxyType(members),
             health_score=driver.core.health_score,
             aead=self._aead.name if self._keyring.primary is not None else None,
             encrypted=self._keyring.primary is not None and self._config.gossip_verify_outgoing,

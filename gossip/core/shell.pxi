@@ -8,7 +8,8 @@ cdef enum:
     EVENTS_AT_ONCE = 64
 
 cdef tuple _PRESENT_NAMES = ("members", "health_score", "broadcasts_queued",
-                             "user_broadcasts_queued", "streams_open", "suspicions_running")
+                             "user_broadcasts_queued", "streams_open", "suspicions_running",
+                             "members_alive", "members_suspect", "members_failed", "members_left")
 
 @cython.final
 cdef class Swim:
@@ -481,12 +482,14 @@ cdef class Swim:
         cdef swim_t* s = self._hold()
         cdef uint64_t[STATS] stats
         cdef uint64_t[DROP_REASONS] drops
-        cdef uint64_t[6] present
+        cdef uint64_t[10] present
         cdef int i
         memcpy(stats, s.stats, sizeof(stats))
         memcpy(drops, s.drops, sizeof(drops))
         present[:] = [s.table.order_count, s.awareness.score, s.queues[QUEUE_MEMBERSHIP].count,
-                      s.queues[QUEUE_USER].count, s.sessions_used, rows_in(s, STATE_SUSPECT)]
+                      s.queues[QUEUE_USER].count, s.sessions_used, rows_in(s, STATE_SUSPECT),
+                      rows_in(s, STATE_ALIVE), rows_in(s, STATE_SUSPECT), rows_in(s, STATE_DEAD),
+                      rows_in(s, STATE_LEFT)]
         self._let_go()
         counts = {name: stats[i] for i, name in enumerate(STAT_NAMES)}
         for i in range(1, DROP_REASONS):

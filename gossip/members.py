@@ -44,7 +44,9 @@ class Address(NamedTuple):
 
         Any other length, which only a peer's mistake can bring here, is shown as hexadecimal.
         """
-        if len(ip) not in (4, 16):
+        if len(ip) == 4:
+            return cls(f"{ip[0]}.{ip[1]}.{ip[2]}.{ip[3]}", port)  # `ip_address` takes long
+        if len(ip) != 16:
             return cls(ip.hex(), port)
         address = ip_address(ip)
         if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from functools import partial
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import click
 
 from gossip.sim import scenario, swarm, work
-from gossip.sim.papers import PAPERS
+from gossip.sim.papers import PAPERS, prepare
 
 
 @click.group()
@@ -39,12 +40,29 @@ def swarm_command(seeds: int, first: int, seconds: int, jobs: int) -> None:
 @click.argument("names", type=click.Choice(list(PAPERS)), nargs=-1, required=True)
 @click.option("--quick", is_flag=True, help="The short form, as CI runs it.")
 @click.option("--jobs", default=1, help="Processes.")
+@click.option("--runs", type=click.IntRange(min=1), help="Lifeguard: most runs of a grid's cell.")
+@click.option(
+    "--keep",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Lifeguard: a file of finished runs, which grows; what is in it is not run again.",
+)
 @click.option("--pictures", type=click.Path(path_type=Path), help="A folder for the pictures.")
-def paper_command(names: tuple[str, ...], quick: bool, jobs: int, pictures: Path | None) -> None:
+def paper_command(
+    names: tuple[str, ...],
+    quick: bool,
+    jobs: int,
+    runs: int | None,
+    keep: Path | None,
+    pictures: Path | None,
+) -> None:
     """Repeats published experiments; prints their tables beside the published ones."""
+    # Asked to end as by Ctrl-C: what was finished is kept, and no process stays behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    effort = work.Effort(quick, jobs, runs, keep)
+    prepare(names, effort)
     misses: list[str] = []
     for name in names:
-        result = PAPERS[name](quick, jobs)
+        result = PAPERS[name](effort)
         click.echo(result.markdown() + "\n")
         misses += result.misses
         if pictures is not None:

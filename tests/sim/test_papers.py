@@ -5,12 +5,19 @@ The quick forms as a whole are a stage of `ci/run sim`; their tables stand in do
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from gossip.sim.papers import PAPERS, lifeguard, rapid, serf_convergence, swim
-from gossip.sim.papers.lifeguard_tables import TABLE_IV, TABLE_VII, tasks
+from gossip.sim.papers.lifeguard import Outcome
+from gossip.sim.papers.lifeguard_runs import Grid, Runs, Task, physics
+from gossip.sim.papers.lifeguard_tables import SLOW, TABLE_IV, TABLE_VII, WRONG, sweep_grids
 from gossip.sim.papers.result import Result, chart, percentile, ratio, table
 from gossip.sim.papers.vivaldi import run as vivaldi
+from gossip.sim.work import Effort
 
 SECOND = 1_000_000_000
 
@@ -51,17 +58,124 @@ def test_a_slow_member_of_lifeguards_pool_is_detected_after_the_suspicion_timeou
     assert all(first <= full for first, full in zip(outcome.first_ns, outcome.full_ns, strict=True))
 
 
+SWIM_ALONE = Grid({"SWIM": lifeguard.CONFIGURATIONS["SWIM"]}, gaps=True)
+QUICK = Effort(quick=True)
+
+
+def all_tasks(grid: Grid, effort: Effort) -> list[Task]:
+    return [task for run in range(grid.passes(effort)) for task in grid.tasks(effort, run)]
+
+
 def test_runs_of_lifeguards_configurations_differ_in_nothing_else() -> None:
-    by_name: dict[str, list[tuple[int, int, int, int]]] = {}
-    for task in tasks(lifeguard.CONFIGURATIONS, True, gaps=True):
-        place = (task.slow, task.duration_ms, task.gap_ms, task.seed)
-        by_name.setdefault(task.configuration, []).append(place)
+    by_name: dict[str, list[tuple[int, ...]]] = {}
+    for task in all_tasks(WRONG, QUICK):
+        by_name.setdefault(task.configuration, []).append((*task.cell, task.seed))
     assert by_name.keys() == TABLE_IV.keys()
     assert len({tuple(places) for places in by_name.values()}) == 1
-    full = list(tasks({"SWIM": {}}, False, gaps=True))
-    assert len(full) == 4320
-    assert dict(lifeguard.tuned(5, 6)) == lifeguard.CONFIGURATIONS["Lifeguard"]
+
+
+def test_the_full_grid_is_the_published_one_and_each_run_of_it_has_its_own_seed() -> None:
+    full = all_tasks(SWIM_ALONE, Effort())
+    assert sorted(task.seed for task in full) == list(range(1, 4321))
+    assert {(task.cell, task.run) for task in full} == {
+        (cell, run) for cell in {task.cell for task in full} for run in range(10)
+    }
+
+
+def test_fewer_runs_a_cell_are_the_first_ones_of_all() -> None:
+    few = Effort(runs=2)
+    full = all_tasks(SWIM_ALONE, Effort())
+    assert all_tasks(SWIM_ALONE, few) == full[:864]
+    assert {task.run for task in full[:864]} == {0, 1}
+
+
+def test_the_sweep_and_the_other_tables_share_their_runs() -> None:
+    for grid, other in zip(sweep_grids(False), (WRONG, SLOW), strict=True):
+        mine = {task.key for task in grid.tasks(Effort(), 0)}
+        shared = {name: each for name, each in other.configurations.items()
+                  if name in ("SWIM", "Lifeguard")}  # fmt: skip
+        assert {task.key for task in Grid(shared, other.gaps).tasks(Effort(), 0)} < mine
+        assert len(mine) == 10 * len(list(Grid({"SWIM": {}}, other.gaps).tasks(Effort(), 0)))
     assert (5, 6) in TABLE_VII
+
+
+def made_up(task: Task) -> Outcome:
+    return Outcome(false_positives=task.seed, messages=len(task.settings), first_ns=(task.slow, 7))
+
+
+def outcomes(runs: Runs, effort: Effort) -> list[Outcome]:
+    return [outcome for _, outcome in runs.collect(WRONG, effort)]
+
+
+def test_runs_that_are_kept_are_not_run_again(tmp_path: Path) -> None:
+    kept = Effort(quick=True, keep=tmp_path / "runs")
+    expected = outcomes(Runs(made_up), QUICK)
+    assert outcomes(Runs(made_up), kept) == expected
+
+    def never(task: Task) -> Outcome:
+        raise AssertionError(task)
+
+    assert outcomes(Runs(never), kept) == expected
+
+
+def test_interrupted_runs_go_on_where_they_were_and_end_the_same(tmp_path: Path) -> None:
+    kept = Effort(quick=True, keep=tmp_path / "runs")
+    expected = outcomes(Runs(made_up), QUICK)
+    begun: list[Task] = []
+
+    def interrupted(task: Task) -> Outcome:
+        begun.append(task)
+        if len(begun) % 7 == 0:
+            raise KeyboardInterrupt
+        return made_up(task)
+
+    found: list[Outcome] = []
+    while not found:
+        with suppress(KeyboardInterrupt):
+            found = outcomes(Runs(interrupted), kept)
+    assert found == expected
+    assert len(begun) == len(expected) + 19  # six of seven were kept
+    assert outcomes(Runs(made_up), Effort(quick=True, jobs=2)) == expected
+
+
+def test_a_torn_last_line_is_run_again_and_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "runs"
+    kept = Effort(quick=True, keep=path)
+    expected = outcomes(Runs(made_up), kept)
+    whole = path.read_bytes()
+    begun: list[Task] = []
+
+    def counted(task: Task) -> Outcome:
+        begun.append(task)
+        return made_up(task)
+
+    for torn in (1, 40):
+        path.write_bytes(whole[:-torn])
+        assert outcomes(Runs(counted), kept) == expected
+        assert len(begun) == 1
+        assert path.read_bytes() == whole
+        begun.clear()
+
+
+def test_runs_of_other_settings_or_another_scenario_are_not_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    task, *_ = SWIM_ALONE.tasks(Effort(), 0)
+    assert replace(task, configuration="another name").key == task.key
+    others = [
+        replace(task, slow=5),
+        replace(task, duration_ms=5),
+        replace(task, gap_ms=0),
+        replace(task, run=5),
+        replace(task, seed=5),
+        replace(task, settings=()),
+    ]
+    keys = {other.key for other in [task, *others]}
+    physics.cache_clear()
+    monkeypatch.setitem(lifeguard.SCENARIO, "packet_us", 51)
+    keys.add(replace(task).key)
+    physics.cache_clear()
+    assert len(keys) == 2 + len(others)
 
 
 def test_a_crash_is_found_within_periods_and_news_infects_everybody() -> None:

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import product
 
-from gossip.sim import work
-from gossip.sim.papers.lifeguard import (
-    CONFIGURATIONS,
-    SCENARIO,
-    Outcome,
-    interval,
-    threshold,
-    tuned,
-)
+from gossip.sim.papers.lifeguard import CONFIGURATIONS, Outcome, tuned
+from gossip.sim.papers.lifeguard_runs import Grid, Runs, Task
 from gossip.sim.papers.result import Result, chart, percentile, ratio, table
+from gossip.sim.work import Effort
 
 # Published: FP, FP at healthy members, messages (M), GiB.
 TABLE_IV = {
@@ -47,17 +40,32 @@ TABLE_VII = {
 }
 SECONDS = 1e-9
 
+WRONG = Grid(CONFIGURATIONS, gaps=True)
+SLOW = Grid(CONFIGURATIONS, gaps=False)
 
-@dataclass(frozen=True)
-class Task:
-    """One run of one experiment; gap 0 is the threshold experiment."""
 
-    configuration: str
-    settings: tuple[tuple[str, int], ...]
-    slow: int
-    duration_ms: int
-    gap_ms: int
-    seed: int
+def pairs_of(quick: bool) -> list[tuple[int, int]]:
+    return [(2, 2), (2, 6), (4, 6), (5, 6)] if quick else list(TABLE_VII)
+
+
+def sweep_grids(quick: bool) -> tuple[Grid, Grid]:
+    named = {f"{alpha}/{beta}": tuned(alpha, beta) for alpha, beta in pairs_of(quick)}
+    both = {"SWIM": CONFIGURATIONS["SWIM"], **named}
+    return Grid(both, gaps=True), Grid(both, gaps=False)
+
+
+def prepare(names: Collection[str], effort: Effort) -> None:
+    """Makes the runs of several tables in common passes, so that all of them grow alike."""
+    grids = [grid for name in names for grid in grids_of(name, effort.quick)]
+    if grids:
+        RUNS.gather(grids, effort)
+
+
+def grids_of(name: str, quick: bool) -> tuple[Grid, ...]:
+    if name == "lifeguard-sweep":
+        return sweep_grids(quick)
+    by_name = {"lifeguard-fp": WRONG, "lifeguard-load": WRONG, "lifeguard-latency": SLOW}
+    return (by_name[name],) if name in by_name else ()
 
 
 @dataclass
@@ -89,53 +97,32 @@ class Sum:
         )
 
 
-def perform(task: Task) -> Outcome:
-    settings = dict(task.settings)
-    if task.gap_ms:
-        return interval(settings, task.slow, task.duration_ms, task.gap_ms, task.seed)
-    return threshold(settings, task.slow, task.duration_ms, task.seed)
+# The papers of one command share their runs.
+RUNS = Runs()
 
 
-def tasks(
-    configurations: Mapping[str, Mapping[str, int]], quick: bool, *, gaps: bool
-) -> Iterable[Task]:
-    """The grid. Each configuration has the same seeds: they differ in nothing else."""
-    form = SCENARIO["quick" if quick else "full"]
-    runs = form["runs"] if gaps or not quick else 4
-    waits = form["gaps_ms"] if gaps else [0]
-    grid = product(form["slow"], form["durations_ms"], waits, range(runs))
-    for number, (slow, duration, gap, _) in enumerate(grid):
-        for name, settings in configurations.items():
-            yield Task(name, tuple(sorted(settings.items())), slow, duration, gap, number + 1)
-
-
-# What was run before in this process: the tables share configurations.
-_done: dict[tuple[tuple[tuple[str, int], ...], bool, bool], Sum] = {}
-
-
-def collect(
-    configurations: Mapping[str, Mapping[str, int]], quick: bool, jobs: int, *, gaps: bool
-) -> dict[str, Sum]:
-    keys = {name: (tuple(sorted(each.items())), quick, gaps)
-            for name, each in configurations.items()}  # fmt: skip
-    missing = {name: configurations[name] for name, key in keys.items() if key not in _done}
-    sums = {name: Sum() for name in missing}
-    listed = list(tasks(missing, quick, gaps=gaps))
-    for task, outcome in zip(listed, work.each(perform, listed, jobs), strict=True):
+def sums_of(grid: Grid, effort: Effort) -> dict[str, Sum]:
+    sums = {name: Sum() for name in grid.configurations}
+    for task, outcome in RUNS.collect(grid, effort):
         sums[task.configuration].add(task, outcome)
-    _done.update({keys[name]: each for name, each in sums.items()})
-    return {name: _done[key] for name, key in keys.items()}
+    return sums
+
+
+def runs_a_cell(grid: Grid, effort: Effort) -> str:
+    """The line under a table that says what it is made of."""
+    count = grid.passes(effort)
+    return f"{count} {'run' if count == 1 else 'runs'} of each cell of the grid."
 
 
 def percent(value: float, base: float) -> float:
     return 100 * value / base if base else float("nan")
 
 
-def false_positives(quick: bool, jobs: int) -> Result:
+def false_positives(effort: Effort) -> Result:
     """Table IV, and the figure of false positives by the number of slow members."""
     result = Result("Lifeguard, Table IV: false positives")
-    sums = collect(CONFIGURATIONS, quick, jobs, gaps=True)
-    result.tables.append(table_iv(sums))
+    sums = sums_of(WRONG, effort)
+    result.tables += [table_iv(sums), runs_a_cell(WRONG, effort)]
     swim, lifeguard = sums["SWIM"], sums["Lifeguard"]
     result.demand(
         lifeguard.false_positives < 0.25 * swim.false_positives,
@@ -166,10 +153,10 @@ def table_iv(sums: Mapping[str, Sum]) -> str:
     return table(header, rows)
 
 
-def load(quick: bool, jobs: int) -> Result:
+def load(effort: Effort) -> Result:
     """Table VI. Bytes cannot agree: Consul's own messages and Serf's are not in ours."""
     result = Result("Lifeguard, Table VI: load")
-    sums = collect(CONFIGURATIONS, quick, jobs, gaps=True)
+    sums = sums_of(WRONG, effort)
     rows = []
     for name, each in sums.items():
         messages = percent(each.messages, sums["SWIM"].messages)
@@ -183,14 +170,14 @@ def load(quick: bool, jobs: int) -> Result:
         result.demand(50 < messages < 200, f"lifeguard-load: {name} {messages:.0f} % of SWIM")
     header = ["configuration", "messages", "% of SWIM", "published", "ratio", "bytes % of SWIM",
               "published", "ratio"]  # fmt: skip
-    result.tables.append(table(header, rows))
+    result.tables += [table(header, rows), runs_a_cell(WRONG, effort)]
     return result
 
 
-def latency(quick: bool, jobs: int) -> Result:
+def latency(effort: Effort) -> Result:
     """Table V."""
     result = Result("Lifeguard, Table V: seconds until a slow member is detected, and known to all")
-    sums = collect(CONFIGURATIONS, quick, jobs, gaps=False)
+    sums = sums_of(SLOW, effort)
     names = ["median first", "99 % first", "99.9 % first", "median full", "99 % full",
              "99.9 % full"]  # fmt: skip
     rows: list[Sequence[object]] = []
@@ -209,22 +196,20 @@ def latency(quick: bool, jobs: int) -> Result:
         "Each cell: measured / published (ratio).\n\n"
         + table(["configuration", "detected", *names], rows)
     )
+    result.tables.append(runs_a_cell(SLOW, effort))
     result.pictures["lifeguard-latency"] = chart(
         "First detection", "seconds", "% of the detected", curves
     )
     return result
 
 
-def sweep(quick: bool, jobs: int) -> Result:
+def sweep(effort: Effort) -> Result:
     """Table VII."""
     result = Result("Lifeguard, Table VII: alpha and beta, % of SWIM")
-    configurations = {"SWIM": CONFIGURATIONS["SWIM"]}
-    pairs = [(2, 2), (2, 6), (4, 6), (5, 6)] if quick else list(TABLE_VII)
-    configurations |= {f"{a}/{b}": tuned(a, b) for a, b in pairs}
-    slow_ones = collect(configurations, quick, jobs, gaps=False)
-    wrong_ones = collect(configurations, quick, jobs, gaps=True)
+    wrong, slow = sweep_grids(effort.quick)
+    slow_ones, wrong_ones = sums_of(slow, effort), sums_of(wrong, effort)
     rows: list[Sequence[object]] = []
-    for alpha, beta in pairs:
+    for alpha, beta in pairs_of(effort.quick):
         published = TABLE_VII[alpha, beta]
         name = f"{alpha}/{beta}"
         mine, base = slow_ones[name].latencies(), slow_ones["SWIM"].latencies()
@@ -243,4 +228,6 @@ def sweep(quick: bool, jobs: int) -> Result:
         result.demand(near, f"lifeguard-sweep: {name} median first {measured[0]:.1f} %")
     header = ["alpha/beta", "median first", "median full", "FP", "FP at healthy"]
     result.tables.append("Each cell: measured / published (ratio).\n\n" + table(header, rows))
+    count, other = wrong.passes(effort), slow.passes(effort)
+    result.tables.append(f"Runs of each cell: {count} for false positives, {other} for latencies.")
     return result

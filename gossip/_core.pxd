@@ -190,6 +190,8 @@ cdef void swim_gauges(const swim_t* s, gauges_t* gauges) noexcept nogil
 cdef uint64_t swim_probe_sends(const swim_t* s) noexcept nogil
 cdef uint64_t swim_gossips(const swim_t* s) noexcept nogil
 cdef void swim_pause_gossip(swim_t* s, bint paused) noexcept nogil
+cdef void swim_hold_probe(swim_t* s) noexcept nogil
+cdef void swim_release_probe(swim_t* s, int64_t now_ns) noexcept nogil
 cdef uint64_t swim_messages(const swim_t* s) noexcept nogil
 cdef void rng_start(rng_t* rng, uint64_t seed) noexcept nogil
 cdef uint64_t rng_draw(rng_t* rng) noexcept nogil

@@ -168,6 +168,28 @@ cdef void swim_pause_gossip(swim_t* s, bint paused) noexcept nogil:
     s.gossip_paused = paused
 
 
+cdef void swim_hold_probe(swim_t* s) noexcept nogil:
+    """The probe under way stands still in its send, with what it would do in time; all else goes
+    on, and ticks are kept as ever."""
+    if s.probe.timeout_timer >= 0:
+        timers_cancel(&s.timers, s.probe.timeout_timer)
+    if s.probe.deadline_timer >= 0:
+        timers_cancel(&s.timers, s.probe.deadline_timer)
+    s.probe.timeout_timer = -1
+    s.probe.deadline_timer = -1
+
+
+cdef void swim_release_probe(swim_t* s, int64_t now_ns) noexcept nogil:
+    """Its send is done: the ack is waited for from now, the whole probe ends when it would have
+    (protocol §16)."""
+    if s.probe.phase == PROBE_DIRECT:
+        s.probe.timeout_timer = timers_arm(&s.timers, TIMER_PROBE_TIMEOUT, 0,
+                                           now_ns + probe_timeout(s))
+    if s.probe.phase != PROBE_IDLE:
+        s.probe.deadline_timer = timers_arm(&s.timers, TIMER_PROBE_DEADLINE, 0,
+                                            s.probe.deadline_ns)
+
+
 cdef uint64_t swim_messages(const swim_t* s) noexcept nogil:
     """Messages taken out of packets so far."""
     return s.stats[STAT_MESSAGES_RECEIVED]

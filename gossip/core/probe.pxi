@@ -142,15 +142,19 @@ cdef uint32_t next_target(swim_t* s) noexcept nogil:
     return NONE
 
 
+cdef inline int64_t probe_timeout(swim_t* s) noexcept nogil:
+    """How long the direct ack is waited for: as it is, or by the health score as in the paper."""
+    if s.settings.scale_probe_timeout:
+        return awareness_scale(&s.awareness, s.settings.probe_timeout_ns)
+    return s.settings.probe_timeout_ns
+
+
 cdef void start_probe(swim_t* s) noexcept nogil:
     cdef probe_t* probe = &s.probe
     cdef uint32_t index = next_target(s)
-    cdef int64_t timeout_ns = s.settings.probe_timeout_ns
     cdef member_t* row
     if index == NONE:
         return
-    if s.settings.scale_probe_timeout:
-        timeout_ns = awareness_scale(&s.awareness, timeout_ns)
     row = row_at(s, index)
     identity_addr_t(row.identity, &probe.address)
     probe.row = index
@@ -166,7 +170,8 @@ cdef void start_probe(swim_t* s) noexcept nogil:
     probe.sent_ns = s.now_ns
     probe.deadline_ns = s.now_ns + awareness_scale(&s.awareness, s.settings.probe_interval_ns)
     probe.deadline_timer = timers_arm(&s.timers, TIMER_PROBE_DEADLINE, 0, probe.deadline_ns)
-    probe.timeout_timer = timers_arm(&s.timers, TIMER_PROBE_TIMEOUT, 0, s.now_ns + timeout_ns)
+    probe.timeout_timer = timers_arm(&s.timers, TIMER_PROBE_TIMEOUT, 0,
+                                       s.now_ns + probe_timeout(s))
     s.stats[STAT_PROBES] += 1
     if row.state == STATE_ALIVE or not s.settings.buddy_system:
         send_ping(s, &probe.address, probe.sequence, identity_name(row.identity), True)

@@ -12,7 +12,7 @@ cdef void arm(world_t* w, uint32_t number) noexcept nogil:
     """Plans the next wake if it is sooner than the one planned; a later one is looked at then."""
     cdef node_t* node = &w.nodes[number]
     cdef int64_t at = swim_next_deadline(node.swim)
-    if at == NEVER or node.stuck:
+    if at == NEVER:
         return
     at = max(at - node.offset_ns, w.now)
     if at < node.armed:
@@ -95,7 +95,7 @@ cdef void after(world_t* w, uint32_t number) noexcept nogil:
 cdef void wake(world_t* w, uint32_t number) noexcept nogil:
     cdef node_t* node = &w.nodes[number]
     cdef uint64_t probes, gossips
-    if not node.up or node.armed != w.now or node.stuck:
+    if not node.up or node.armed > w.now:
         return
     node.armed = NEVER
     if node.pause == PAUSE_FROZEN:
@@ -112,7 +112,9 @@ cdef void wake(world_t* w, uint32_t number) noexcept nogil:
         # memberlist probes and gossips in threads of their own: each stands still in its own send.
         if swim_gossips(node.swim) != gossips:
             swim_pause_gossip(node.swim, True)
-        node.stuck = swim_probe_sends(node.swim) != probes
+        if swim_probe_sends(node.swim) != probes:
+            swim_hold_probe(node.swim)
+            node.stuck = True
     after(w, number)
 
 
@@ -122,9 +124,11 @@ cdef void thaw(world_t* w, uint32_t number) noexcept nogil:
     if not node.up or node.pause == PAUSE_NONE or node.paused_until > w.now:
         return
     node.pause = PAUSE_NONE
-    node.stuck = False
     node.armed = w.now
     swim_pause_gossip(node.swim, False)
+    if node.stuck:
+        node.stuck = False
+        swim_release_probe(node.swim, clock_of(w, node))
     wake(w, number)
     plan_serve(w, number)
 
@@ -255,10 +259,11 @@ cdef bint take_queued(node_t* node, happening_t* item) noexcept nogil:
 
 
 cdef void serve(world_t* w, uint32_t number) noexcept nogil:
-    """Takes what waits, as far as the node is free."""
+    """Takes what waits, as far as the node is free; first what the clock brought."""
     cdef node_t* node = &w.nodes[number]
     cdef happening_t item
     node.serving = False
+    wake(w, number)
     while (node.up and node.pause == PAUSE_NONE and node.busy_until <= w.now and not w.stop
             and take_queued(node, &item)):
         take(w, number, &item)

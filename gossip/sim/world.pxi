@@ -55,7 +55,7 @@ cdef struct node_t:
     bint leaving
     bint watched                # its events are for Python
     uint8_t pause
-    bint stuck                  # blocked in a send of its probe: no timer runs
+    bint stuck                  # blocked in a send of its probe
     uint8_t zone
     uint8_t side
     int64_t armed               # the wake that counts

@@ -1,19 +1,21 @@
-"""What is wrong with a configuration: the range of each field, and the faults between fields.
+"""What is wrong with a configuration: the range of each field, and the faults between fields; and
+with the arguments of calls.
 
 A check gets a value of any type and returns what it must be instead, or None when it is sound.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from itertools import chain
 from pathlib import PurePath
 from typing import TYPE_CHECKING, TypeAlias
 
-from gossip.errors import KeyringError
+from gossip.errors import ArgumentError, KeyringError
 from gossip.keys import KEY_SIZES, parse_key
 from gossip.members import META_BYTES_MAX, NAME_BYTES_MAX, Address, encode_name
 
@@ -361,3 +363,28 @@ _CHECKS: Mapping[str, Callable[[object], str | None]] = {
     "aead": _aead,
     "driver": _driver,
 }
+
+
+# -- arguments of calls
+
+
+@contextlib.contextmanager
+def value_errors() -> Iterator[None]:
+    """What the core refuses as a wrong value is a wrong argument of the caller."""
+    try:
+        yield
+    except ValueError as error:
+        raise ArgumentError(str(error)) from None
+
+
+def checked_name(name: str) -> str:
+    problem = name_problem(name)
+    if problem is not None:
+        raise ArgumentError(f"the name of a member {problem}")
+    return name
+
+
+def checked_payload(payload: bytes) -> bytes:
+    if not isinstance(payload, bytes | bytearray | memoryview):
+        raise ArgumentError(f"a payload is bytes, not {type(payload).__name__}")
+    return bytes(payload)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import logging
 import os
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import PurePath
 from types import MappingProxyType, TracebackType
 from typing import Any, Self, TypeAlias, TypeVar, Unpack, get_args, overload
 
 from gossip import _aead, _checks
+from gossip._checks import checked_name, checked_payload, value_errors
 from gossip._io.driver import Driver
 from gossip._io.joining import Joiner, JoinerParts
 from gossip._io.keys import find_keys
@@ -455,25 +455,3 @@ class Memberlist:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
-
-
-@contextlib.contextmanager
-def value_errors() -> Iterator[None]:
-    """What the core refuses as a wrong value is a wrong argument of the caller."""
-    try:
-        yield
-    except ValueError as error:
-        raise ArgumentError(str(error)) from None
-
-
-def checked_name(name: str) -> str:
-    problem = _checks.name_problem(name)
-    if problem is not None:
-        raise ArgumentError(f"the name of a member {problem}")
-    return name
-
-
-def checked_payload(payload: bytes) -> bytes:
-    if not isinstance(payload, bytes | bytearray | memoryview):
-        raise ArgumentError(f"a payload is bytes, not {type(payload).__name__}")
-    return bytes(payload)

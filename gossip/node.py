@@ -8,24 +8,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Unpack
 
+from gossip._checks import checked_name, checked_payload, value_errors
 from gossip._io.driver import Driver
 from gossip._io.joining import Joiner
 from gossip._io.pool_keys import PoolKeys
 from gossip._io.queries import Query
 from gossip._io.requests import within
-from gossip._io.serf import INTERNAL, MESSAGE, SerfLayer
+from gossip._io.serf import SerfLayer
 from gossip._io.serf_joining import SerfJoiner
+from gossip._serf.calls import QueryCall, checked_query
 from gossip._serf.coordinates import Coordinate
-from gossip._serf.filters import check_patterns
+from gossip._serf.layer import MESSAGE
 from gossip.config import AcceptMember, Config
 from gossip.errors import ArgumentError, StateError
-from gossip.memberlist import Memberlist, checked_name, checked_payload, value_errors
+from gossip.memberlist import Memberlist
 from gossip.members import encode_name
 from gossip.node_config import NodeConfig, NodeTuning
 from gossip.reports import JoinReport
-
-_PING = "_serf_ping"
-_QUERIES_SINCE = 4
 
 
 class Node(Memberlist):
@@ -140,17 +139,16 @@ class Node(Memberlist):
         None for a member that was not probed yet, or says nothing about it.
         """
         self._running()
-        if name is None or checked_name(name) == self.name:
-            return self._serf.places.own.coordinate
-        return self._serf.places.of(name)
+        return self._serf.coordinate(self.name if name is None else checked_name(name))
 
     def distance(self, name: str, other: str | None = None) -> float | None:
         """The round trip to be expected between a member and this node, or `other`, in seconds.
 
         None when the coordinate of one is not known.
         """
-        here, there = self.coordinate(other), self.coordinate(name)
-        return None if here is None or there is None else here.distance(there)
+        self._running()
+        there = self.name if other is None else checked_name(other)
+        return self._serf.distance(checked_name(name), there)
 
     # Talking.
 
@@ -164,9 +162,7 @@ class Node(Memberlist):
         """
         driver, data = self._running(), checked_payload(payload)
         with value_errors():
-            return driver.put(
-                lambda: self._serf.send_event(_checked_text(name, "an event"), data, coalesce)
-            )
+            return driver.put(lambda: self._serf.send_event(name, data, coalesce))
 
     def query(
         self,
@@ -190,36 +186,20 @@ class Node(Memberlist):
         Raises ArgumentError when the query is longer than `query_size_limit`, StateError when too
         many queries are under way.
         """
-        driver, data = self._running(), checked_payload(payload)
-        ping = name == _PING and not data
-        if _checked_text(name, "a query").startswith(INTERNAL) and not ping:
-            raise ArgumentError(f"Queries cannot contain the '{INTERNAL}' prefix")
-        if self.config.delegate_protocol_version < _QUERIES_SINCE:
-            raise StateError("Feature not supported: queries need delegate_protocol_version 4")
-        if timeout is not None and not 0 < timeout <= 86400:
-            raise ArgumentError(f"the timeout of a query is up to 86400 s, not {timeout!r}")
-        if isinstance(nodes, str):
-            raise ArgumentError(f"nodes is a list of names; write nodes=[{nodes!r}]")
-        check_patterns(tags or {})
-        driver.check()
+        version = self.config.delegate_protocol_version
+        self._running()
+        call = checked_query(name, payload, nodes, tags, ack, relay_factor, timeout, version)
         with value_errors():
-            return self._serf.ask(
-                name,
-                None if ping else data,
-                nodes=tuple(checked_name(node) for node in nodes),
-                tags=tags,
-                ack=ack or ping,
-                relay_factor=relay_factor,
-                timeout=timeout,
-                acks_answer=ping,
-            )
+            return self._serf.ask(call)
 
     def _ask_keys(
         self, name: str, payload: bytes, relay_factor: int, timeout: float | None
     ) -> Query:
         self._running_here()
         with value_errors():
-            return self._serf.ask(name, payload, relay_factor=relay_factor, timeout=timeout)
+            return self._serf.ask(
+                QueryCall(name, payload, relay_factor=relay_factor, timeout=timeout)
+            )
 
     async def set_tags(self, tags: Mapping[str, str], *, timeout: float | None = None) -> None:
         """Gives this node other tags, instead of all it had, and waits until that was spread.
@@ -275,12 +255,3 @@ class Node(Memberlist):
     def set_ack_payload(self, payload: bytes | None) -> None:
         """Not for a Node: raises StateError."""
         raise StateError("the ack payload of a Node is its coordinate")
-
-
-def _checked_text(name: str, what: str) -> str:
-    try:
-        if isinstance(name, str) and encode_name(name):
-            return name
-    except UnicodeEncodeError:
-        pass
-    raise ArgumentError(f"the name of {what} is a text of at least one letter, not {name!r}")

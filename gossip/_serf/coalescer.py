@@ -1,20 +1,33 @@
-"""Runs the coalescers of a node on its event loop (Serf §17)."""
+"""The coalescers of a node, with the timer that flushes them (Serf §17)."""
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Callable
+from typing import Protocol
 
 from gossip._serf.coalescing import MemberCoalescer, MemberEvent, NamedEvent, UserCoalescer
 from gossip.events import Event, UserEvent
 from gossip.node_config import NodeConfig
 
 
+class Timer(Protocol):
+    """A call that was planned."""
+
+    def cancel(self) -> None: ...
+
+
+class Clock(Protocol):
+    """Whose time passes here: that of an event loop, or a simulated one."""
+
+    def seconds(self) -> float: ...
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer: ...
+
+
 class Coalescer:
     """Passes events on to `publish`: at once, or merged, as the config says."""
 
-    def __init__(self, config: NodeConfig, publish: Callable[[Event], None]) -> None:
+    def __init__(self, config: NodeConfig, clock: Clock, publish: Callable[[Event], None]) -> None:
+        self._clock = clock
         self._publish = publish
         self._members = (
             MemberCoalescer[Event](config.coalesce_period, config.quiescent_period)
@@ -26,21 +39,20 @@ class Coalescer:
             if config.user_coalesce_period
             else None
         )
-        self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Timer | None = None
 
     def member(self, kind: str, name: str, event: Event) -> None:
         if self._members is None:
             self._publish(event)
             return
-        self._pass_on(self._members.add(MemberEvent(kind, name, event), time.monotonic()))
+        self._pass_on(self._members.add(MemberEvent(kind, name, event), self._clock.seconds()))
 
     def user(self, event: UserEvent) -> None:
         if self._users is None:
             self._publish(event)
             return
         named: NamedEvent[Event] = NamedEvent(event.name, event.ltime, event.coalesce, event)
-        self._pass_on(self._users.add(named, time.monotonic()))
+        self._pass_on(self._users.add(named, self._clock.seconds()))
 
     def _pass_on(self, events: list[Event]) -> None:
         for event in events:
@@ -52,11 +64,12 @@ class Coalescer:
         deadlines = [each.deadline for each in (self._members, self._users) if each is not None]
         due = min((each for each in deadlines if each is not None), default=None)
         if due is not None and self._timer is None:
-            self._timer = self._loop.call_later(max(0.0, due - time.monotonic()), self._on_timer)
+            wait = max(0.0, due - self._clock.seconds())
+            self._timer = self._clock.call_later(wait, self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer = None
-        now = time.monotonic()
+        now = self._clock.seconds()
         for coalescer in (self._members, self._users):
             if coalescer is not None:
                 self._pass_on(coalescer.flush(now))

@@ -294,9 +294,10 @@ cdef void start_suspicion(swim_t* s, uint32_t index, const claim_t* claim) noexc
 
 cdef void confirm_suspicion(swim_t* s, member_t* row, const claim_t* claim) noexcept nogil:
     cdef suspicion_t* suspicion = suspicion_at(&s.suspicions, row.suspicion)
-    cdef uint64_t accuser = table_hash(&s.table, claim.from_)
     cdef int64_t deadline
-    if suspicion_confirm(suspicion, accuser, s.now_ns, &deadline):
+    if not suspicion_wants(suspicion):
+        return                              # before the name is hashed: most are repetitions
+    if suspicion_confirm(suspicion, table_hash(&s.table, claim.from_), s.now_ns, &deadline):
         s.stats[STAT_CONFIRMATIONS] += 1
         timers_rearm(&s.timers, suspicion.timer, deadline)
         queue_suspect(s, claim)

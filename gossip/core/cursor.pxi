@@ -184,6 +184,10 @@ cdef inline bint cursor_key(cursor_t* c, const key_t* key) noexcept nogil:
         if (((word[0] ^ key.word[0]) & key.mask[0])
                 | ((word[1] ^ key.word[1]) & key.mask[1])) != 0:
             return False
+    elif left >= 8 and key.len <= 8:
+        memcpy(word, c.ptr, 8)
+        if (word[0] ^ key.word[0]) & key.mask[0]:
+            return False
     elif left < key.len or memcmp(c.ptr, key.word, key.len) != 0:
         return False
     c.ptr += key.len

@@ -20,6 +20,23 @@ cdef inline void hash_round(uint64_t* v) noexcept nogil:
     v[2] = hash_rotate(v[2], 32)
 
 
+cdef inline uint64_t hash_word(const uint8_t* data, size_t at) noexcept nogil:
+    """Four bytes, the first one lowest."""
+    return (<uint64_t>data[at] | (<uint64_t>data[at + 1] << 8)
+            | (<uint64_t>data[at + 2] << 16) | (<uint64_t>data[at + 3] << 24))
+
+
+cdef inline uint64_t hash_rest(const uint8_t* data, size_t at, size_t size) noexcept nogil:
+    """The fewer than eight bytes from `at` on, in the low bytes."""
+    cdef uint32_t rest = <uint32_t>(size - at)
+    if rest >= 4:
+        return hash_word(data, at) | (hash_word(data, size - 4) << (8 * (rest - 4)))
+    if rest == 0:
+        return 0
+    return (<uint64_t>data[at] | (<uint64_t>data[at + (rest >> 1)] << (8 * (rest >> 1)))
+            | (<uint64_t>data[size - 1] << (8 * (rest - 1))))
+
+
 cdef uint64_t hash_bytes(uint64_t seed, const uint8_t* data, size_t size) noexcept nogil:
     """SipHash-1-3 of `size` bytes under the key (seed, seed * odd constant)."""
     cdef uint64_t[4] v
@@ -36,10 +53,7 @@ cdef uint64_t hash_bytes(uint64_t seed, const uint8_t* data, size_t size) noexce
         hash_round(v)
         v[0] ^= word
         at += 8
-    word = 0
-    if at < size:
-        memcpy(&word, data + at, size - at)
-    word |= <uint64_t>size << 56
+    word = hash_rest(data, at, size) | <uint64_t>size << 56
     v[3] ^= word
     hash_round(v)
     v[0] ^= word

@@ -167,13 +167,18 @@ cdef inline int64_t suspicion_deadline(const suspicion_t* self) noexcept nogil:
         self.k, self.confirmations, self.min_ns, self.max_ns)
 
 
+cdef inline bint suspicion_wants(const suspicion_t* self) noexcept nogil:
+    """Whether one more accuser would still count."""
+    return self.confirmations < self.k
+
+
 cdef bint suspicion_confirm(
     suspicion_t* self, uint64_t from_hash, int64_t now, int64_t* deadline
 ) noexcept nogil:
     """Count one more accuser, if new and still wanted. `deadline` is set in any case, and lies
     never before `now`: a suspicion that has waited long enough ends at once."""
     cdef int index
-    cdef bint counted = self.confirmations < self.k
+    cdef bint counted = suspicion_wants(self)
     for index in range(self.confirmations + 1):
         if self.accusers[index] == from_hash:
             counted = False

@@ -225,6 +225,8 @@ cdef struct swim_t:
     waiter_t[PENDING_ACKS_MAX] waiters
     bint push_pull_staggered
     uint32_t gossip_turn       # destinations of gossip rounds so far
+    uint32_t limit_members     # for how many `limit` was computed
+    uint32_t limit             # see transmit_limit
     int64_t relay_tokens_ns    # budget for targets that are no members, as time
     uint32_t leave_request     # unanswered; 0: none
     heal_t* heal
@@ -402,7 +404,11 @@ cdef void drain_finished(swim_t* s) noexcept nogil:
 
 
 cdef inline uint32_t transmit_limit(swim_t* s) noexcept nogil:
-    return <uint32_t>retransmit_limit(s.settings.retransmit_mult, s.table.order_count)
+    """How often a broadcast is sent. It is asked for with each packet, and takes a logarithm."""
+    if s.limit_members != s.table.order_count:
+        s.limit_members = s.table.order_count
+        s.limit = <uint32_t>retransmit_limit(s.settings.retransmit_mult, s.limit_members)
+    return s.limit
 
 
 cdef inline int64_t gossip_room(swim_t* s) noexcept nogil:

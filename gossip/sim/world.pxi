@@ -203,10 +203,15 @@ cdef inline void plan(world_t* w, int64_t at, uint8_t kind, uint32_t node, uint3
 
 # --- the trace ----------------------------------------------------------------------------------
 
+cdef extern from "Python.h":
+    object PyMemoryView_FromMemory(char* at, Py_ssize_t size, int flags)
+    int PyBUF_READ
+
 cdef void trace_flush(world_t* w) noexcept with gil:
     """Hands what was noted to the hash."""
     if w.trace_used:
-        (<object>w.hasher).update((<const char*>w.trace)[:w.trace_used])
+        (<object>w.hasher).update(
+            PyMemoryView_FromMemory(<char*>w.trace, w.trace_used, PyBUF_READ))
         w.trace_used = 0
 
 

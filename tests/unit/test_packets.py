@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import random
+import zlib
 from typing import Any
 
 import pytest
@@ -171,6 +173,16 @@ def test_a_forged_packet_does_not_use_up_the_nonce_it_carries() -> None:
 
 
 # -- CRC
+
+
+def test_the_crc_is_that_of_zlib_at_every_length() -> None:
+    """Short, in whole blocks of each way to compute it, and with a rest behind them."""
+    noise = random.Random(1).randbytes(1500)
+    envelope = Envelope()
+    for length in (*range(300), 1399, 1400, 1401):
+        message = b"\x08" + noise[:length]
+        checked = envelope.encode(message, crc=True)
+        assert checked == b"\x0c" + zlib.crc32(message).to_bytes(4, "big") + message
 
 
 def test_a_crc_is_looked_for_once_and_only_outside() -> None:

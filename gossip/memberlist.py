@@ -181,9 +181,11 @@ class Memberlist:
         tasks = [task for task in (self._retrying, self._calling) if task is not None]
         for task in tasks:
             task.cancel()
-        await driver.close()
-        if tasks:
-            await asyncio.wait(tasks)
+        try:
+            await driver.close()
+        finally:
+            if tasks:
+                await asyncio.wait(tasks)
 
     async def __aenter__(self) -> Self:
         return await self.start()

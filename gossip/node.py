@@ -110,10 +110,12 @@ class Node(Memberlist):
         return await self._join(self._joiner_for(driver, wanted), seeds, timeout)
 
     async def close(self) -> None:
-        await super().close()
-        vote = self._serf.voting
-        if vote is not None and vote is not asyncio.current_task():
-            await asyncio.wait([vote])
+        try:
+            await super().close()
+        finally:
+            vote = self._serf.voting
+            if vote is not None and vote is not asyncio.current_task():
+                await asyncio.wait([vote])
 
     # Looking.
 

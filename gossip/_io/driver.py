@@ -20,6 +20,7 @@ from gossip._aead import Backend
 from gossip._core import Swim
 from gossip._io import bounds, forks, signals
 from gossip._io.admission import Admission
+from gossip._io.closing import close_all
 from gossip._io.pulse import Pulse
 from gossip._io.rates import Recent
 from gossip._io.reporter import Reporter
@@ -144,22 +145,25 @@ class Driver:
         if self._closed:
             return
         self._closed = True
-        self.endpoint.detach()
-        self.pulse.stop()
+        await close_all(
+            self.endpoint.detach,
+            self.pulse.stop,
+            self._stop_writing,
+            self._close_packets,
+            self.hub.close,
+            lambda: self.requests.fail_all(
+                ClosedError("the node was closed while this call waited")
+            ),
+            *(() if self._admission is None else (self._admission.close,)),
+            *(() if self._serf is None else (self._serf.close,)),
+            self._streams.close,
+            self.sockets.close,
+            self.core.shutdown,
+        )
+
+    def _stop_writing(self) -> None:
         if self._writing:
             self.loop.remove_writer(self.sockets.udp.fileno())
-        self._close_packets()
-        self.hub.close()
-        self.requests.fail_all(ClosedError("the node was closed while this call waited"))
-        try:
-            if self._admission is not None:
-                await self._admission.close()
-            if self._serf is not None:
-                await self._serf.close()
-            await self._streams.close()
-        finally:
-            self.sockets.close()
-            self.core.shutdown()
 
     def _open_packets(self) -> None:
         """From now on packets reach the core, and it is called when its deadlines come."""

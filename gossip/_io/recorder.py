@@ -96,12 +96,17 @@ class Recorder:
             self._timer = None
 
     async def close(self) -> None:
-        """Writes what waits, and closes the file."""
+        """Writes what waits, and closes the file; as soon as it may, when that is cancelled."""
         self.silence()
-        await self._written_all()
-        self._begin(self.snapshot.take(time.monotonic(), at_once=True))
-        await self._written_all()
-        self._file.close()
+        try:
+            await self._written_all()
+            self._begin(self.snapshot.take(time.monotonic(), at_once=True))
+            await self._written_all()
+        finally:
+            if self._writing is None:
+                self._file.close()
+            else:
+                self._writing.add_done_callback(lambda _: self._file.close())
 
     async def _written_all(self) -> None:
         writing = self._writing

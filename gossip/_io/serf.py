@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gossip._core import Rng
+from gossip._io.closing import close_all
 from gossip._io.internal import Answers
 from gossip._io.queries import Queries, Query
 from gossip._io.recorder import Recorder
@@ -85,14 +86,18 @@ class SerfLayer(Layer[Query]):
 
     async def close(self) -> None:
         """The core has ended."""
-        self.coalescer.close()
-        self._asked.end_all()
+        await close_all(
+            self.coalescer.close,
+            self._asked.end_all,
+            self._stop_rejoining,
+            self.answers.close,
+            *(() if self.recorder is None else (self.recorder.close,)),
+        )
+
+    async def _stop_rejoining(self) -> None:
         if self._rejoining is not None:
             self._rejoining.cancel()
             await asyncio.wait([self._rejoining])
-        await self.answers.close()
-        if self.recorder is not None:
-            await self.recorder.close()
 
     def forked(self) -> None:
         """In a child process: nothing is written any more."""

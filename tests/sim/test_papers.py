@@ -5,16 +5,19 @@ The quick forms as a whole are a stage of `ci/run sim`; their tables stand in do
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from gossip.sim.papers import PAPERS, lifeguard, rapid, serf_convergence, swim
+from gossip.sim.papers import PAPERS, lifeguard, lifeguard_tables, rapid, serf_convergence, swim
+from gossip.sim.papers.compare import NO, YES
 from gossip.sim.papers.lifeguard import Outcome
+from gossip.sim.papers.lifeguard_published import TABLE_IV, TABLE_V, TABLE_VII
 from gossip.sim.papers.lifeguard_runs import Grid, Runs, Task, physics
-from gossip.sim.papers.lifeguard_tables import SLOW, TABLE_IV, TABLE_VII, WRONG, sweep_grids
+from gossip.sim.papers.lifeguard_tables import SLOW, WRONG, sweep_grids
 from gossip.sim.papers.result import Result, chart, percentile, ratio, table
 from gossip.sim.papers.vivaldi import run as vivaldi
 from gossip.sim.work import Effort
@@ -178,6 +181,76 @@ def test_runs_of_other_settings_or_another_scenario_are_not_taken(
     assert len(keys) == 2 + len(others)
 
 
+def as_published(task: Task) -> Outcome:
+    """A run of exactly what is published."""
+    swim = TABLE_IV["SWIM"]
+    row = TABLE_IV.get(task.configuration, swim)
+    wrong, healthy = (round(1e6 * row[at] / swim[at]) for at in (0, 1))
+    times: tuple[float, ...] = TABLE_V.get(task.configuration, ())
+    if "/" in task.configuration:
+        alpha, beta = map(int, task.configuration.split("/"))
+        *parts, wrong_part, healthy_part = TABLE_VII[alpha, beta]
+        wrong, healthy = round(1e4 * wrong_part), round(1e4 * healthy_part)
+        times = tuple(part / 100 * base for part, base in zip(parts, TABLE_V["SWIM"], strict=True))
+    spread = [980, 15, 5]  # so many at the median, at 99 %, at 99.9 %
+    first, full = (
+        tuple(
+            round(1e9 * at) for at, count in zip(three, spread, strict=True) for _ in range(count)
+        )
+        for three in (times[:3], times[3:])
+    )
+    return Outcome(wrong, healthy, round(1e6 * row[2]), round(1e6 * row[3]), first, full)
+
+
+FOUR = ("lifeguard-fp", "lifeguard-latency", "lifeguard-load", "lifeguard-sweep")
+
+
+def full_tables(
+    function: Callable[[Task], Outcome], monkeypatch: pytest.MonkeyPatch
+) -> list[Result]:
+    """The four papers in their full form, over a grid of four cells."""
+    grid = {"slow": [4], "durations_ms": [512, 2048], "gaps_ms": [1, 4], "runs": 2}
+    monkeypatch.setitem(lifeguard.SCENARIO, "full", grid)
+    monkeypatch.setattr(lifeguard_tables, "RUNS", Runs(function))
+    return [PAPERS[name](Effort()) for name in FOUR]
+
+
+def test_lifeguards_tables_find_nothing_amiss_with_the_published_figures(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for result in full_tables(as_published, monkeypatch):
+        assert result.misses == []
+        text = result.markdown()
+        assert YES in text.replace(legend_of(text), "")
+        assert NO not in text.replace(legend_of(text), "")
+        assert "the other way round" not in text
+        assert "2 runs of each cell of the whole grid" in text
+
+
+def legend_of(text: str) -> str:
+    return next(part for part in text.split("\n\n") if part.startswith("Each cell"))
+
+
+def test_lifeguards_tables_name_what_is_not_as_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    def changed(task: Task) -> Outcome:
+        outcome = as_published(task)
+        if task.configuration in ("Lifeguard", "5/6"):
+            return replace(outcome, false_positives=4 * outcome.false_positives)
+        if task.configuration == "Buddy System":
+            return replace(outcome, messages=2 * outcome.messages, first_ns=(SECOND,) * 1000)
+        return outcome
+
+    wrong, slow, load, swept = full_tables(changed, monkeypatch)
+    assert any("FP: Lifeguard: 6.1" in each for each in wrong.misses)
+    assert any("LHA-Suspicion and Lifeguard stand the other way" in each for each in wrong.misses)
+    # Beyond 99.9 % are too few to say that there might not be later ones.
+    assert [each.split(":")[1:3] for each in slow.misses] == [
+        [" Buddy System", f" {what} first"] for what in ("median", "99 %")
+    ]
+    assert any("messages: Buddy System: 200" in each for each in load.misses)
+    assert any("FP: 5/6: 6.1" in each for each in swept.misses)
+
+
 def test_a_crash_is_found_within_periods_and_news_infects_everybody() -> None:
     assert 1 <= swim.detection((8, 1)) < 10
     assert len(swim.infection((16, 1))) == 15
@@ -206,6 +279,10 @@ def test_tables_percentiles_and_pictures() -> None:
     assert percentile([], 50) != percentile([], 50)  # not a number
     assert (ratio(1, 2), ratio(1, 0)) == ("0.50", "-")
     assert chart("t", "x", "y", {"one": [(0, 0), (1, 2)]}).count("polyline") == 1
+    lines = {"one": [(0.0, 0.0), (1.0, 200.0)]}
+    both = chart("t", "x", "y", lines, beside=lines, logarithmic=True)
+    assert both.count("dasharray") == 1
+    assert ">1,000</text>" in both
     result = Result("title", ["text"])
     result.demand(False, "missed")
     assert result.misses == ["missed"]

@@ -2,46 +2,51 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from gossip.sim.papers import estimates
+from gossip.sim.papers.compare import (
+    LEGEND,
+    NO,
+    Compared,
+    order,
+    span,
+    within,
+    within_or_few,
+    within_points,
+)
+from gossip.sim.papers.estimates import Estimate
 from gossip.sim.papers.lifeguard import CONFIGURATIONS, Outcome, tuned
+from gossip.sim.papers.lifeguard_published import (
+    FIGURE_2,
+    FIGURE_2_RUNS,
+    FIGURE_2_SLOW,
+    TABLE_IV,
+    TABLE_IV_RUNS,
+    TABLE_V,
+    TABLE_VII,
+)
 from gossip.sim.papers.lifeguard_runs import Grid, Runs, Task
-from gossip.sim.papers.result import Result, chart, percentile, ratio, table
+from gossip.sim.papers.result import Result, chart, ratio, table
 from gossip.sim.work import Effort
 
-# Published: FP, FP at healthy members, messages (M), GiB.
-TABLE_IV = {
-    "SWIM": (339_002, 1_326, 435.33, 149.15),
-    "LHA-Probe": (229_574, 436, 428.62, 134.28),
-    "LHA-Suspicion": (10_174, 89, 484.55, 158.87),
-    "Buddy System": (318_935, 591, 435.62, 147.67),
-    "Lifeguard": (5_193, 25, 481.42, 146.13),
-}
-TABLE_V = {
-    "SWIM": (12.44, 16.96, 19.40, 12.90, 16.93, 20.17),
-    "LHA-Probe": (12.42, 17.75, 20.10, 12.90, 17.98, 20.56),
-    "LHA-Suspicion": (12.42, 17.47, 25.41, 12.89, 17.33, 23.80),
-    "Buddy System": (12.45, 17.12, 19.16, 12.92, 17.18, 19.81),
-    "Lifeguard": (12.45, 17.90, 21.20, 12.91, 18.05, 21.68),
-}
-# Published, % of SWIM: median first, median full, FP, FP at healthy members.
-TABLE_VII = {
-    (2, 2): (53.14, 55.12, 98.37, 31.15),
-    (2, 4): (54.10, 56.28, 43.64, 22.47),
-    (2, 6): (54.34, 56.74, 24.16, 13.65),
-    (4, 2): (82.96, 84.42, 37.72, 20.29),
-    (4, 4): (83.04, 84.03, 8.04, 9.50),
-    (4, 6): (83.12, 84.42, 3.18, 4.83),
-    (5, 2): (99.76, 99.92, 26.61, 15.38),
-    (5, 4): (99.52, 99.61, 5.43, 5.05),
-    (5, 6): (100.08, 100.08, 1.53, 1.89),
-}
+# What agrees: ratios of Tables IV and VII within so much of the published ones, medians and tails
+# of Table V, and load as parts of SWIM's within so many points.
+RATIO_BAND = 0.30
+MEDIAN_BAND = 0.05
+TAIL_BAND = 0.10
+LOAD_POINTS = 5
+
 SECONDS = 1e-9
+PERCENTS = (50, 99, 99.9)
+LATENCIES = ("median first", "99 % first", "99.9 % first", "median full", "99 % full",
+             "99.9 % full")  # fmt: skip
 
 WRONG = Grid(CONFIGURATIONS, gaps=True)
 SLOW = Grid(CONFIGURATIONS, gaps=False)
+
+Place = tuple[int, int, int]
 
 
 def pairs_of(quick: bool) -> list[tuple[int, int]]:
@@ -52,6 +57,59 @@ def sweep_grids(quick: bool) -> tuple[Grid, Grid]:
     named = {f"{alpha}/{beta}": tuned(alpha, beta) for alpha, beta in pairs_of(quick)}
     both = {"SWIM": CONFIGURATIONS["SWIM"], **named}
     return Grid(both, gaps=True), Grid(both, gaps=False)
+
+
+@dataclass
+class Tally:
+    """All runs of one configuration, by the cell of the grid."""
+
+    cells: dict[Place, list[Outcome]] = field(default_factory=dict)
+
+    def add(self, task: Task, outcome: Outcome) -> None:
+        self.cells.setdefault(task.cell, []).append(outcome)
+
+    def runs(self) -> int:
+        return sum(map(len, self.cells.values()))
+
+    def each(self, of: Callable[[Outcome], int]) -> list[list[int]]:
+        """A number of each run."""
+        return [[of(outcome) for outcome in runs] for runs in self.cells.values()]
+
+    def count(self, of: Callable[[Outcome], int], among: Iterable[Place] | None = None) -> int:
+        places = self.cells if among is None else among
+        return sum(of(outcome) for place in places for outcome in self.cells[place])
+
+    def latencies(self) -> list[Estimate]:
+        """In seconds, in the order of Table V."""
+        first = [[each.first_ns for each in runs] for runs in self.cells.values()]
+        full = [[each.full_ns for each in runs] for runs in self.cells.values()]
+        return [
+            estimates.quantile(cells, percent).times(SECONDS)
+            for cells in (first, full)
+            for percent in PERCENTS
+        ]
+
+
+def wrong(outcome: Outcome) -> int:
+    return outcome.false_positives
+
+
+def at_healthy(outcome: Outcome) -> int:
+    return outcome.at_healthy
+
+
+def messages(outcome: Outcome) -> int:
+    return outcome.messages
+
+
+def sent_bytes(outcome: Outcome) -> int:
+    return outcome.sent_bytes
+
+
+COUNTS = {"FP": wrong, "FP at healthy": at_healthy}
+
+# The papers of one command share their runs.
+RUNS = Runs()
 
 
 def prepare(names: Collection[str], effort: Effort) -> None:
@@ -68,166 +126,274 @@ def grids_of(name: str, quick: bool) -> tuple[Grid, ...]:
     return (by_name[name],) if name in by_name else ()
 
 
-@dataclass
-class Sum:
-    """All runs of one configuration."""
-
-    false_positives: int = 0
-    at_healthy: int = 0
-    messages: int = 0
-    sent_bytes: int = 0
-    first: list[float] = field(default_factory=list)
-    full: list[float] = field(default_factory=list)
-    by_slow: dict[int, int] = field(default_factory=lambda: defaultdict(int))
-
-    def add(self, task: Task, outcome: Outcome) -> None:
-        self.false_positives += outcome.false_positives
-        self.at_healthy += outcome.at_healthy
-        self.messages += outcome.messages
-        self.sent_bytes += outcome.sent_bytes
-        self.first += [value * SECONDS for value in outcome.first_ns]
-        self.full += [value * SECONDS for value in outcome.full_ns]
-        self.by_slow[task.slow] += outcome.false_positives
-
-    def latencies(self) -> tuple[float, ...]:
-        return tuple(
-            percentile(values, percent)
-            for values in (self.first, self.full)
-            for percent in (50, 99, 99.9)
-        )
-
-
-# The papers of one command share their runs.
-RUNS = Runs()
-
-
-def sums_of(grid: Grid, effort: Effort) -> dict[str, Sum]:
-    sums = {name: Sum() for name in grid.configurations}
+def tallies(grid: Grid, effort: Effort) -> dict[str, Tally]:
+    found = {name: Tally() for name in grid.configurations}
     for task, outcome in RUNS.collect(grid, effort):
-        sums[task.configuration].add(task, outcome)
-    return sums
+        found[task.configuration].add(task, outcome)
+    return found
 
 
-def runs_a_cell(grid: Grid, effort: Effort) -> str:
-    """The line under a table that says what it is made of."""
+def legend(band: str, grid: Grid, effort: Effort, relation: str = "measured over published") -> str:
+    """What stands under a table: how to read it, and what it is made of."""
     count = grid.passes(effort)
-    return f"{count} {'run' if count == 1 else 'runs'} of each cell of the grid."
+    part = "a part of the grid" if effort.quick else "the whole grid"
+    runs = f"{count} {'run' if count == 1 else 'runs'} of each cell of {part}."
+    return f"{LEGEND.format(band=band, relation=relation)}\n{runs}"
 
 
-def percent(value: float, base: float) -> float:
-    return 100 * value / base if base else float("nan")
+def judge(result: Result, columns: Mapping[str, Mapping[str, Compared]], effort: Effort) -> None:
+    """Says of each column whether its order is the published one. No two figures may stand the
+    other way round and be told apart. That each agrees is asked of the full form: the quick one
+    has other cells."""
+    lines = ["Order of the configurations, column by column:"]
+    for what, figures in columns.items():
+        found = order(figures)
+        lines.append(f"* {what}: {found.text()}.")
+        for pair in found.contradicted:
+            result.demand(False, f"{result.title}: {what}: {pair} stand the other way round")
+        for name, each in figures.items():
+            result.demand(
+                effort.quick or each.verdict != NO,
+                f"{result.title}: {what}: {name}: {each.measured.value:.4g} "
+                f"({span(each.measured)}), published {each.published:.4g}",
+            )
+    result.tables.append("\n".join(lines))
+
+
+def ratios(
+    found: Mapping[str, Tally], of: Callable[[Outcome], int], published: Mapping[str, float],
+    events: Mapping[str, float],
+) -> dict[str, Compared]:  # fmt: skip
+    """Counts as parts of SWIM's. `events`: how many there were when it was published."""
+    base = found["SWIM"]
+    return {
+        name: within_or_few(
+            estimates.percent_of_total(found[name].each(of), base.each(of)),
+            part,
+            RATIO_BAND,
+            min(events[name], found[name].count(of)),
+        )
+        for name, part in published.items()
+    }
+
+
+def parts_of_swim(column: int) -> dict[str, float]:
+    """Of a column of Table IV, SWIM itself left out."""
+    base = TABLE_IV["SWIM"][column]
+    return {name: 100 * row[column] / base for name, row in TABLE_IV.items() if name != "SWIM"}
 
 
 def false_positives(effort: Effort) -> Result:
-    """Table IV, and the figure of false positives by the number of slow members."""
+    """Table IV, where its false positives come from, and Figure 2."""
     result = Result("Lifeguard, Table IV: false positives")
-    sums = sums_of(WRONG, effort)
-    result.tables += [table_iv(sums), runs_a_cell(WRONG, effort)]
-    swim, lifeguard = sums["SWIM"], sums["Lifeguard"]
+    found = tallies(WRONG, effort)
+    columns = {}
+    for column, (what, of) in enumerate(COUNTS.items()):
+        events = {name: row[column] for name, row in TABLE_IV.items()}
+        columns[what] = ratios(found, of, parts_of_swim(column), events)
+    header = ["configuration", *(f"{what} counted" for what in COUNTS),
+              *(f"{what}, % of SWIM" for what in COUNTS)]  # fmt: skip
+    rows = []
+    for name, tally in found.items():
+        parts = ["100", "100"] if name == "SWIM" else [each[name].cell() for each in
+                                                       columns.values()]  # fmt: skip
+        rows.append([name, *(tally.count(of) for of in COUNTS.values()), *parts])
+    result.tables += [table(header, rows), legend("30 %", WRONG, effort)]
+    judge(result, columns, effort)
+    swim, lifeguard = found["SWIM"].count(wrong), found["Lifeguard"].count(wrong)
     result.demand(
-        lifeguard.false_positives < 0.25 * swim.false_positives,
-        f"lifeguard-fp: Lifeguard {lifeguard.false_positives}, SWIM {swim.false_positives}",
+        lifeguard < 0.25 * swim, f"lifeguard-fp: Lifeguard {lifeguard}, SWIM {swim} false positives"
     )
-    result.pictures["lifeguard-fp"] = chart(
-        "False positives by slow members", "slow members", "failure events",
-        {name: [(slow, count) for slow, count in each.by_slow.items()]
-         for name, each in sums.items()},
-    )  # fmt: skip
+    result.tables.append(origins(found))
+    if not effort.quick:
+        result.tables += [absolute(found), figure_2(found)]
+    result.pictures["lifeguard-fp"] = figure_2_chart(found, effort)
     return result
 
 
-def table_iv(sums: Mapping[str, Sum]) -> str:
+def absolute(found: Mapping[str, Tally]) -> str:
+    """Counts themselves, as of the published number of runs. There is no target for them."""
     rows = []
-    base, published = sums["SWIM"], TABLE_IV["SWIM"]
-    for name, each in sums.items():
-        fp = percent(each.false_positives, base.false_positives)
-        fp_healthy = percent(each.at_healthy, base.at_healthy)
-        was = percent(TABLE_IV[name][0], published[0])
-        was_healthy = percent(TABLE_IV[name][1], published[1])
-        rows.append(
-            [name, each.false_positives, each.at_healthy, fp, was, ratio(fp, was), fp_healthy,
-             was_healthy, ratio(fp_healthy, was_healthy)]
-        )  # fmt: skip
-    header = ["configuration", "FP", "FP at healthy", "FP % of SWIM", "published", "ratio",
-              "at healthy % of SWIM", "published", "ratio"]  # fmt: skip
-    return table(header, rows)
+    for name, tally in found.items():
+        cells = []
+        for column, of in enumerate(COUNTS.values()):
+            measured = estimates.total(tally.each(of)).times(TABLE_IV_RUNS / tally.runs())
+            published = TABLE_IV[name][column]
+            related = ratio(measured.value, published)
+            cells.append(f"{measured.value:,.0f} / {published:,} ({related})<br>{span(measured)}")
+        rows.append([name, *cells])
+    return f"The counts themselves, in {TABLE_IV_RUNS:,} runs:\n\n" + table(
+        ["configuration", *COUNTS], rows
+    )
+
+
+def origins(found: Mapping[str, Tally]) -> str:
+    """Where on the grid the false positives are."""
+    places = list(found["SWIM"].cells)
+    durations = sorted({duration for _, duration, _ in places})
+    gaps = sorted({gap for _, _, gap in places})
+    rows = []
+    for name, tally in found.items():
+        for duration in durations:
+            means = []
+            for gap in gaps:
+                among = [place for place in places if place[1:] == (duration, gap)]
+                runs = sum(len(tally.cells[place]) for place in among)
+                means.append(f"{tally.count(wrong, among) / runs:.3g}")
+            rows.append([name, duration, *means])
+    return (
+        "Where they come from: false positives a run, by how long an anomaly takes and by the gap "
+        "to the next one\n(ms), over all numbers of slow members:\n\n"
+        + table(["configuration", "anomaly", *(f"gap {gap}" for gap in gaps)], rows)
+    )
+
+
+def by_slow(tally: Tally) -> dict[int, float]:
+    """False positives by the number of slow members, as of the published number of runs."""
+    counts = {}
+    for slow in sorted({place[0] for place in tally.cells}):
+        among = [place for place in tally.cells if place[0] == slow]
+        runs = sum(len(tally.cells[place]) for place in among)
+        counts[slow] = tally.count(wrong, among) * FIGURE_2_RUNS / runs
+    return counts
+
+
+def figure_2(found: Mapping[str, Tally]) -> str:
+    rows = []
+    for name, published in FIGURE_2.items():
+        mine = by_slow(found[name])
+        theirs = dict(zip(FIGURE_2_SLOW, published, strict=True))
+        rows.append([name, *(f"{count:,.0f} / {theirs[slow]:,} ({ratio(count, theirs[slow])})"
+                             for slow, count in mine.items())])  # fmt: skip
+    slow_ones = by_slow(found["SWIM"])
+    return (
+        f"Figure 2: false positives by the number of slow members, in {FIGURE_2_RUNS} runs of "
+        "each; measured / published, as\nread off the figure by eye:\n\n"
+        + table(["configuration", *(f"{slow} slow" for slow in slow_ones)], rows)
+    )
+
+
+def figure_2_chart(found: Mapping[str, Tally], effort: Effort) -> str:
+    """The published lines are of the whole grid: they do not stand beside a part of it."""
+    measured = {name: list(by_slow(tally).items()) for name, tally in found.items()}
+    published = {name: list(zip(FIGURE_2_SLOW, counts, strict=True))
+                 for name, counts in FIGURE_2.items()}  # fmt: skip
+    return chart(
+        "False positives by slow members" + ("" if effort.quick else " (dashed: published)"),
+        "slow members", f"failure events in {FIGURE_2_RUNS} runs", measured,
+        beside={} if effort.quick else published, logarithmic=True,
+    )  # fmt: skip
 
 
 def load(effort: Effort) -> Result:
     """Table VI. Bytes cannot agree: Consul's own messages and Serf's are not in ours."""
     result = Result("Lifeguard, Table VI: load")
-    sums = sums_of(WRONG, effort)
+    found = tallies(WRONG, effort)
+    columns = {}
+    for column, (what, of) in enumerate({"messages": messages, "bytes": sent_bytes}.items(), 2):
+        base = found["SWIM"].each(of)
+        columns[what] = {
+            name: within_points(estimates.percent_of_total(found[name].each(of), base), part,
+                                LOAD_POINTS)
+            for name, part in parts_of_swim(column).items()
+        }  # fmt: skip
     rows = []
-    for name, each in sums.items():
-        messages = percent(each.messages, sums["SWIM"].messages)
-        size = percent(each.sent_bytes, sums["SWIM"].sent_bytes)
-        was = percent(TABLE_IV[name][2], TABLE_IV["SWIM"][2])
-        was_size = percent(TABLE_IV[name][3], TABLE_IV["SWIM"][3])
-        rows.append(
-            [name, each.messages, messages, was, ratio(messages, was), size, was_size,
-             ratio(size, was_size)]
-        )  # fmt: skip
-        result.demand(50 < messages < 200, f"lifeguard-load: {name} {messages:.0f} % of SWIM")
-    header = ["configuration", "messages", "% of SWIM", "published", "ratio", "bytes % of SWIM",
-              "published", "ratio"]  # fmt: skip
-    result.tables += [table(header, rows), runs_a_cell(WRONG, effort)]
+    for name, tally in found.items():
+        parts = ["100", "100"]
+        if name != "SWIM":
+            parts = [each[name].cell_in_points() for each in columns.values()]
+        rows.append([name, tally.count(messages), *parts])
+    header = ["configuration", "messages", *(f"{what}, % of SWIM" for what in columns)]
+    result.tables += [
+        table(header, rows),
+        legend(f"{LOAD_POINTS} points", WRONG, effort, "measured less published"),
+    ]
+    judge(result, columns, effort)
+    for name, each in columns["messages"].items():
+        part = each.measured.value
+        result.demand(50 < part < 200, f"lifeguard-load: {name}: {part:.0f} % of SWIM")
     return result
 
 
 def latency(effort: Effort) -> Result:
     """Table V."""
     result = Result("Lifeguard, Table V: seconds until a slow member is detected, and known to all")
-    sums = sums_of(SLOW, effort)
-    names = ["median first", "99 % first", "99.9 % first", "median full", "99 % full",
-             "99.9 % full"]  # fmt: skip
-    rows: list[Sequence[object]] = []
-    curves = {}
-    for name, each in sums.items():
-        measured = each.latencies()
-        cells = [
-            f"{mine:.2f} / {theirs:.2f} ({ratio(mine, theirs)})"
-            for mine, theirs in zip(measured, TABLE_V[name], strict=True)
-        ]
-        rows.append([name, len(each.first), *cells])
-        near = 0.9 < measured[0] / TABLE_V[name][0] < 1.1
-        result.demand(near, f"lifeguard-latency: {name} {measured[0]:.2f} s")
-        curves[name] = [(percentile(each.first, at), float(at)) for at in range(100) if each.first]
-    result.tables.append(
-        "Each cell: measured / published (ratio).\n\n"
-        + table(["configuration", "detected", *names], rows)
-    )
-    result.tables.append(runs_a_cell(SLOW, effort))
+    found = tallies(SLOW, effort)
+    rows = []
+    for name, tally in found.items():
+        figures = {
+            what: within(mine, theirs, MEDIAN_BAND if what.startswith("median") else TAIL_BAND)
+            for what, mine, theirs in zip(LATENCIES, tally.latencies(), TABLE_V[name], strict=True)
+        }
+        detected = tally.count(lambda outcome: len(outcome.first_ns))
+        rows.append([name, detected, *(each.cell(".2f") for each in figures.values())])
+        for what, each in figures.items():
+            asked = not effort.quick or what.startswith("median")
+            result.demand(
+                not asked or each.verdict != NO,
+                f"lifeguard-latency: {name}: {what}: {each.measured.value:.2f} s "
+                f"({span(each.measured)}), published {each.published:.2f} s",
+            )
+    result.tables += [
+        table(["configuration", "detected", *LATENCIES], rows),
+        legend("5 % (medians) or 10 % (tails)", SLOW, effort),
+    ]
     result.pictures["lifeguard-latency"] = chart(
-        "First detection", "seconds", "% of the detected", curves
-    )
+        "First detection", "seconds", "% of the detected",
+        {name: percentiles(tally) for name, tally in found.items()},
+    )  # fmt: skip
     return result
+
+
+def percentiles(tally: Tally) -> list[tuple[float, float]]:
+    times = sorted(at * SECONDS for runs in tally.cells.values() for outcome in runs
+                   for at in outcome.first_ns)  # fmt: skip
+    return [(times[len(times) * at // 100], float(at)) for at in range(100)]
 
 
 def sweep(effort: Effort) -> Result:
     """Table VII."""
     result = Result("Lifeguard, Table VII: alpha and beta, % of SWIM")
-    wrong, slow = sweep_grids(effort.quick)
-    slow_ones, wrong_ones = sums_of(slow, effort), sums_of(wrong, effort)
-    rows: list[Sequence[object]] = []
-    for alpha, beta in pairs_of(effort.quick):
-        published = TABLE_VII[alpha, beta]
-        name = f"{alpha}/{beta}"
-        mine, base = slow_ones[name].latencies(), slow_ones["SWIM"].latencies()
-        measured = (
-            percent(mine[0], base[0]),
-            percent(mine[3], base[3]),
-            percent(wrong_ones[name].false_positives, wrong_ones["SWIM"].false_positives),
-            percent(wrong_ones[name].at_healthy, wrong_ones["SWIM"].at_healthy),
-        )
-        cells = [
-            f"{value:.2f} / {was:.2f} ({ratio(value, was)})"
-            for value, was in zip(measured, published, strict=True)
-        ]
-        rows.append([name, *cells])
-        near = abs(measured[0] - published[0]) < 15
-        result.demand(near, f"lifeguard-sweep: {name} median first {measured[0]:.1f} %")
-    header = ["alpha/beta", "median first", "median full", "FP", "FP at healthy"]
-    result.tables.append("Each cell: measured / published (ratio).\n\n" + table(header, rows))
-    count, other = wrong.passes(effort), slow.passes(effort)
-    result.tables.append(f"Runs of each cell: {count} for false positives, {other} for latencies.")
+    wrong_grid, slow_grid = sweep_grids(effort.quick)
+    names = {f"{alpha}/{beta}": TABLE_VII[alpha, beta] for alpha, beta in pairs_of(effort.quick)}
+    figures = {
+        **sweep_of_latencies(tallies(slow_grid, effort), names),
+        **sweep_of_counts(tallies(wrong_grid, effort), names),
+    }
+    rows = [[name, *(figures[what][name].cell() for what in figures)] for name in names]
+    counts = len(figures) - len(LATENCIES)
+    result.tables += [
+        table(["alpha/beta", *LATENCIES], [row[:-counts] for row in rows]),
+        legend("30 %", slow_grid, effort),
+        table(["alpha/beta", *list(figures)[-counts:]], [[row[0], *row[-counts:]] for row in rows]),
+        f"{wrong_grid.passes(effort)} of each cell here.",
+    ]
+    judge(result, figures, effort)
+    for name, each in figures[LATENCIES[0]].items():
+        near = abs(each.measured.value - each.published) < 15
+        result.demand(near, f"lifeguard-sweep: {name}: median first {each.measured.value:.1f} %")
     return result
+
+
+def sweep_of_latencies(
+    found: Mapping[str, Tally], published: Mapping[str, tuple[float, ...]]
+) -> dict[str, dict[str, Compared]]:
+    times = {name: tally.latencies() for name, tally in found.items()}
+    return {
+        what: {
+            name: within(times[name][at].percent_of(times["SWIM"][at]), row[at], RATIO_BAND)
+            for name, row in published.items()
+        }
+        for at, what in enumerate(LATENCIES)
+    }
+
+
+def sweep_of_counts(
+    found: Mapping[str, Tally], published: Mapping[str, tuple[float, ...]]
+) -> dict[str, dict[str, Compared]]:
+    figures = {}
+    for column, (what, of) in enumerate(COUNTS.items()):
+        parts = {name: row[len(LATENCIES) + column] for name, row in published.items()}
+        events = {name: part / 100 * TABLE_IV["SWIM"][column] for name, part in parts.items()}
+        figures[what] = ratios(found, of, parts, events)
+    return figures

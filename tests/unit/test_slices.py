@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from gossip._core import lzw_compress, lzw_decompress
 from tests.sim import wire
 from tests.sim.settings import SECOND
@@ -94,6 +96,21 @@ def test_a_large_table_is_written_whole_each_row_once() -> None:
     sent = wire.read_stream(slices.written, reply=True)
     names = [node["Name"] for node in sent["nodes"]]
     assert sent["header"]["Nodes"] == len(names) == len(set(names)) == MANY + 1
+
+
+@pytest.mark.parametrize("compression", [0, 1])
+def test_a_large_user_state_is_copied_in_slices(compression: int) -> None:
+    solo = Solo.start(enable_compression=compression)
+    solo.swim.set_local_state(bytes(1 << 20))
+    slices = Slices(solo)
+    slices.feed(wire.push_pull([]))
+    ticks = 0
+    while not slices.written:
+        slices.tick()
+        ticks += 1
+    assert ticks > 5
+    slices.finish()
+    assert wire.read_stream(slices.written, reply=True)["user_state"] == bytes(1 << 20)
 
 
 def test_what_is_compressed_in_slices_is_what_compressing_at_once_gives() -> None:

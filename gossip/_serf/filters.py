@@ -10,16 +10,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from typing import TypeAlias
+from functools import cache
+from typing import Any, TypeAlias
 
 from gossip._serf import bounds
 from gossip.errors import ArgumentError
 from gossip.members import encode_name
-
-try:
-    import re2
-except ModuleNotFoundError:
-    re2 = None
 
 _SPECIAL = frozenset(b"\\.+*?()|[]{}^$")
 
@@ -30,12 +26,23 @@ class PatternError(ValueError):
     """A pattern cannot be used; the text says why."""
 
 
+@cache
+def engine() -> Any:
+    """google-re2, loaded by who needs it first, as it is large; None where it is not installed."""
+    try:
+        import re2
+    except ModuleNotFoundError:
+        return None
+    return re2
+
+
 def compile_pattern(pattern: bytes) -> Search:
     """A function that looks for the pattern anywhere in a value. Raises PatternError."""
     if len(pattern) > bounds.PATTERN_BYTES:
         raise PatternError(f"a pattern has at most {bounds.PATTERN_BYTES} bytes")
     if not _SPECIAL.intersection(pattern):
         return lambda value: pattern in value
+    re2 = engine()
     if re2 is None:
         raise PatternError(
             "patterns need google-re2: install gossip-core[serf]; without it only text without "
@@ -57,12 +64,14 @@ def compile_pattern(pattern: bytes) -> Search:
 
 
 class Patterns:
-    """Judges tags by patterns; keeps the compiled ones it used last.
+    """Judges tags by patterns; keeps the compiled ones it used last. Who makes one is ready to
+    judge: nothing is loaded when the first pattern comes.
 
     refused: how many judgements came out as "no match" because the pattern could not be used.
     """
 
     def __init__(self) -> None:
+        engine()
         self.refused = 0
         self._kept: OrderedDict[bytes, Search | None] = OrderedDict()
 

@@ -27,6 +27,10 @@ class Engine:
     @property
     def now(self) -> int: ...
     @property
+    def streams(self) -> int:
+        """How many streams are not over: open at an end, or with something on its way."""
+
+    @property
     def trace(self) -> str:
         """The hash of all that arrived and was told so far, in order."""
 

@@ -73,7 +73,8 @@ cdef uint32_t NONE = UINT32_MAX
 include "sim/happenings.pxi"        # what is going to happen, in order
 include "sim/links.pxi"             # what is special about the way between two nodes
 include "sim/world.pxi"             # the state of a simulation
-include "sim/network.pxi"           # what becomes of datagrams and streams
+include "sim/network.pxi"           # what becomes of datagrams
+include "sim/streams.pxi"           # what becomes of streams
 include "sim/checks.pxi"            # what must hold of every node
 include "sim/motion.pxi"            # what moves the world
 include "sim/engine.pxi"            # the class Engine

@@ -48,6 +48,9 @@ cdef class Engine:
                 free(w.nodes[i].shadows)
                 free(w.nodes[i].said)
                 free(w.nodes[i].pipes)
+        for i in range(w.pipe_count):
+            flow_clear(&w.pipes[i].flows[0])
+            flow_clear(&w.pipes[i].flows[1])
         heap_free(&w.heap)
         links_clear(&w.links)
         free(w.nodes)
@@ -344,6 +347,12 @@ cdef class Engine:
         counts["messages"] = messages
         counts |= {name: self.w.told[i] for i, name in enumerate(TOLD_NAMES)}
         return counts
+
+    @property
+    def streams(self):
+        """How many streams are not over: open at an end, or with something on its way."""
+        cdef uint32_t i
+        return sum(self.w.pipes[i].used for i in range(self.w.pipe_count))
 
     @property
     def trace(self):

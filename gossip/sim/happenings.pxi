@@ -11,6 +11,8 @@ cdef enum HappeningKind:
     HAPPENS_BYTES
     HAPPENS_END                 # the other side sends no more
     HAPPENS_RESET
+    HAPPENS_TIMED_OUT           # what this side sent was never acknowledged
+    HAPPENS_RETRY               # a stream's segment is sent again, by the system
 
 # One datagram, or a piece of a stream, on its way; its bytes follow the struct.
 cdef struct parcel_t:
@@ -29,6 +31,12 @@ cdef struct happening_t:
 cdef struct queued_t:           # what waits in a node's socket
     queued_t* next
     happening_t item
+
+cdef struct segment_t:          # what one end of a stream has still to bring over to the other
+    segment_t* next
+    parcel_t* parcel            # owned, or NULL
+    int64_t leaves              # not sooner
+    uint8_t kind
 
 cdef struct heap_t:             # four children a node: shallower than two, and they share lines
     happening_t* items

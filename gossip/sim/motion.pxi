@@ -160,11 +160,11 @@ cdef void answer_dial(world_t* w, uint32_t number, uint32_t pipe_) noexcept nogi
     cdef uint32_t* place
     cdef pipe_t* pipe = &w.pipes[pipe_]
     if not node.up:
-        forward(w, pipe_, 0, HAPPENS_REFUSED, NULL)
+        forward_reset(w, pipe_, 0, HAPPENS_REFUSED)
         return
     if not swim_accept(node.swim, &w.nodes[pipe.nodes[0]].address, clock_of(w, node), w.out,
                        &stream):
-        forward(w, pipe_, 0, HAPPENS_RESET, NULL)
+        forward_reset(w, pipe_, 0, HAPPENS_RESET)
         return
     place = pipe_place(w, number, stream)
     if place == NULL:
@@ -185,12 +185,20 @@ cdef void carry_on(world_t* w, const happening_t* item) noexcept nogil:
     cdef uint32_t stream = pipe.streams[item.end]
     cdef node_t* node = &w.nodes[number]
     cdef int64_t now = clock_of(w, node)
+    if node.slot != pipe.slots[item.end]:
+        return                              # nobody is there any more
     if item.kind == HAPPENS_DIAL:
         answer_dial(w, number, item.pipe)
         return
+    if item.kind == HAPPENS_RESET or item.kind == HAPPENS_REFUSED:
+        flow_clear(&pipe.flows[1 - item.end])
+        pipe.mute[item.end] = True
     if not pipe.open[item.end] or not node.up:
+        if item.kind == HAPPENS_ACCEPTED or item.kind == HAPPENS_BYTES:
+            forward_reset(w, item.pipe, 1 - item.end, HAPPENS_RESET)
         return
     if item.kind == HAPPENS_ACCEPTED:
+        pipe.opened = True
         swim_opened(node.swim, stream, now, w.out)
     elif item.kind == HAPPENS_BYTES:
         trace(w, HAPPENS_BYTES, number, slot_of(&item.parcel.source), parcel_bytes(item.parcel),
@@ -200,6 +208,8 @@ cdef void carry_on(world_t* w, const happening_t* item) noexcept nogil:
         swim_ended(node.swim, stream, now, w.out)
     elif item.kind == HAPPENS_REFUSED:
         swim_failed(node.swim, stream, b"connection refused", now, w.out)
+    elif item.kind == HAPPENS_TIMED_OUT:
+        swim_failed(node.swim, stream, b"connection timed out", now, w.out)
     else:
         swim_failed(node.swim, stream, b"connection reset by peer", now, w.out)
     after(w, number)
@@ -310,6 +320,10 @@ cdef void step(world_t* w) noexcept nogil:
             free(item.parcel)
         elif not waits(w, number, &item):
             take(w, number, &item)
+    elif item.kind == HAPPENS_RETRY:
+        w.pipes[item.pipe].on_the_way -= 1
+        retry(w, item.pipe, item.end)
+        pipe_release(w, item.pipe)
     else:
         number = w.pipes[item.pipe].nodes[item.end]
         if not waits(w, number, &item):

@@ -24,13 +24,24 @@ cdef struct delay_t:
     int64_t low_ns
     int64_t high_ns             # of the exponential one: its mean above `low_ns`
 
+cdef struct flow_t:             # of a stream towards one end
+    segment_t* first            # what has not got through, oldest first
+    segment_t* last
+    int64_t arrives             # when the last bytes do
+    uint8_t tries               # of the oldest segment, since anything was acknowledged
+    bint unacked                # something got through, and no answer comes back
+    bint held                   # the next segments wait until that is acknowledged
+    bint planned                # a retry is
+
 cdef struct pipe_t:             # one stream; end 0 has dialled
     uint32_t[2] nodes
+    uint32_t[2] slots           # the addresses they had
     uint32_t[2] streams
+    flow_t[2] flows             # towards each end
     bint[2] open
     bint[2] known               # whether the node there has a number for it
-    int64_t[2] arrives          # when the last bytes towards that end do
-    bint broken                 # bytes were lost in a cut: nothing more gets through
+    bint[2] mute                # nothing comes from that end any more
+    bint opened                 # the dialler knows that it is
     uint32_t on_the_way         # happenings that name it
     bint used
 
@@ -98,10 +109,11 @@ cdef enum:                      # what is counted, in the order of COUNTER_NAMES
     COUNT_ENTRIES
     COUNT_STREAMS
     COUNT_STREAM_BYTES
+    COUNT_RETRIES
     COUNTERS
 
 COUNTER_NAMES = ("sent", "sent_bytes", "delivered", "lost", "ticks", "entries", "streams",
-                 "stream_bytes")
+                 "stream_bytes", "retries")
 assert len(COUNTER_NAMES) == COUNTERS
 
 cdef struct violation_t:

@@ -95,9 +95,27 @@ cdef enum ToldKind:      # the events about members come first; the rest has nam
     TOLD_CONFLICT
     TOLD_OTHER
 
+cdef enum SerfTold:      # the events of Serf's layer; those between are about queries
+    TOLD_MEMBER_JOIN = 1
+    TOLD_MEMBER_LEAVE
+    TOLD_MEMBER_FAILED
+    TOLD_MEMBER_UPDATE
+    TOLD_MEMBER_REAP
+    TOLD_MEMBER_FLAPPED
+    TOLD_USER_EVENT
+
+cdef enum:               # statuses of Serf's members
+    SERF_HELD_NONE
+    SERF_HELD_ALIVE
+    SERF_HELD_LEAVING
+    SERF_HELD_LEFT
+    SERF_HELD_FAILED
+
 cdef struct told_t:      # an event as far as C looks at it
     uint8_t kind
+    uint8_t serf         # 0: none of Serf's
     uint8_t state
+    uint64_t print       # of Serf's: of what it tells; the same event has the same
     uint32_t incarnation
     int64_t since_ns
     addr_t member        # of whom it is about; len 0: nobody
@@ -128,6 +146,17 @@ cdef struct gauges_t:    # what must add up
     int32_t score_limit
     bint leaving
     bint probing
+
+cdef struct serf_seen_t: # a row of Serf's table
+    uint64_t print       # as that of `seen_t`
+    addr_t address
+    uint8_t status
+
+cdef struct serf_gauges_t:
+    uint64_t[3] clocks   # of members, events, queries
+    uint32_t[5] rows     # of each status
+    uint32_t count
+    uint64_t pruned      # so many were erased by request, whatever memberlist holds
 
 cdef struct opened_t
 cdef struct pack_t
@@ -178,7 +207,9 @@ cdef void swim_failed(swim_t* s, uint32_t stream, const char* text, int64_t now_
                       batch_t* out) noexcept nogil
 cdef bint swim_take_command(swim_t* s, command_t* command) noexcept nogil
 cdef void command_free(command_t* command) noexcept nogil
-cdef bint swim_take_event(swim_t* s, told_t* told) noexcept nogil
+cdef uint64_t swim_told(const swim_t* s) noexcept nogil
+cdef void swim_look_event(const swim_t* s, uint64_t number, told_t* told) noexcept nogil
+cdef void swim_forget_events(swim_t* s) noexcept nogil
 cdef uint32_t swim_events(const swim_t* s) noexcept nogil
 
 cdef bint swim_introduce(swim_t* s, const swim_t* other) noexcept nogil
@@ -187,6 +218,11 @@ cdef bint swim_introduce(swim_t* s, const swim_t* other) noexcept nogil
 cdef uint32_t swim_rows(const swim_t* s) noexcept nogil
 cdef bint swim_row(const swim_t* s, uint32_t number, seen_t* seen) noexcept nogil
 cdef void swim_gauges(const swim_t* s, gauges_t* gauges) noexcept nogil
+cdef uint64_t swim_print(const swim_t* s) noexcept nogil
+cdef uint32_t swim_packet_max(const swim_t* s) noexcept nogil
+cdef uint32_t swim_serf_rows(swim_t* s) noexcept nogil
+cdef bint swim_serf_row(swim_t* s, uint32_t number, serf_seen_t* seen) noexcept nogil
+cdef bint swim_serf_gauges(swim_t* s, serf_gauges_t* gauges) noexcept nogil
 cdef uint64_t swim_probe_sends(const swim_t* s) noexcept nogil
 cdef uint64_t swim_gossips(const swim_t* s) noexcept nogil
 cdef void swim_pause_gossip(swim_t* s, bint paused) noexcept nogil

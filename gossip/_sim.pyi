@@ -60,6 +60,15 @@ class Engine:
     def watch(self, number: int, watched: bool) -> None:
         """Whether a node's events are left in its core; `run` then stops for them."""
 
+    def waiting(self) -> list[int]:
+        """The watched nodes whose events are to be taken, by their numbers."""
+
+    def note(self, number: int, text: bytes) -> None:
+        """Has the trace cover what a node's user was told."""
+
+    def paused_until(self, number: int) -> int:
+        """When a frozen node runs again; the present when it is not frozen."""
+
     def pause(self, number: int, duration_ns: int, how: str = "frozen") -> None:
         """For so long: "frozen": nothing runs; "blocked": sends and receives stand still, as in
         Lifeguard's experiments, while timers run."""
@@ -134,7 +143,8 @@ class Engine:
         """How many rows of each state a node counts, in the order of `STATE_NAMES`."""
 
     def agreed(self) -> bool:
-        """Whether all that are up hold just each other, alive and at their own incarnations."""
+        """Whether all that are up hold just each other, alive and at their own incarnations, their
+        Serf layers too, with their own tags."""
 
     def counts(self) -> dict[str, int]:
         """What the network carried, what happened, and how often members were told of."""

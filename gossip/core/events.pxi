@@ -66,6 +66,7 @@ cdef struct events_t:
     size_t bytes             # of all payloads in the ring
     size_t message_bytes     # of these, the messages'
     uint64_t lost            # since the driver last asked
+    uint64_t told            # ever
 
 
 cdef bint events_reserve(events_t* events) noexcept nogil:
@@ -136,7 +137,18 @@ cdef bint events_push(events_t* events, event_t* event, slice_t data) noexcept n
     events.last.events[events.tail] = event[0]
     events.tail += 1
     events.count += 1
+    events.told += 1
     return True
+
+
+cdef event_t* events_look(const events_t* events, uint32_t at) noexcept nogil:
+    """One of those that wait, the oldest at 0; it stays where it is."""
+    cdef event_block_t* block = events.first
+    at += events.head
+    while at >= EVENT_BLOCK:
+        block = block.next
+        at -= EVENT_BLOCK
+    return &block.events[at]
 
 
 cdef bint events_pop(events_t* events, event_t* event) noexcept nogil:

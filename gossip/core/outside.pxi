@@ -4,6 +4,9 @@
 
 assert <int>TOLD_JOINED == <int>EVENT_JOINED and <int>TOLD_LEFT == <int>EVENT_LEFT
 assert <int>TOLD_CONFLICT == <int>EVENT_CONFLICT
+assert <int>TOLD_MEMBER_JOIN == 1
+assert <int>TOLD_USER_EVENT - 1 == <int>EVENT_USER_EVENT - <int>EVENT_MEMBER_JOIN
+assert <int>SERF_HELD_ALIVE == <int>STATUS_ALIVE and <int>SERF_HELD_FAILED == <int>STATUS_FAILED
 assert <int>MEMBER_ALIVE == <int>STATE_ALIVE and <int>MEMBER_LEFT == <int>STATE_LEFT
 
 
@@ -84,20 +87,47 @@ cdef uint32_t swim_events(const swim_t* s) noexcept nogil:
     return s.events.count
 
 
-cdef bint swim_take_event(swim_t* s, told_t* told) noexcept nogil:
-    """The oldest event, without what it carries."""
-    cdef event_t event
-    if not events_pop(&s.events, &event):
-        return False
+cdef uint64_t swim_told(const swim_t* s) noexcept nogil:
+    """How many events there were so far; those taken included."""
+    return s.events.told
+
+
+cdef uint64_t event_print(const event_t* event) noexcept nogil:
+    """Of what it tells. A user event is the same however it came."""
+    cdef user_event_t said
+    cdef uint64_t print = hash_bytes(event.kind, <const uint8_t*>&event.value, 8)
+    if event.kind == EVENT_USER_EVENT:
+        decode_body(&USER_EVENT, slice_of(event.data, event.size), &said)
+        print = hash_bytes(said.ltime, said.name.ptr, said.name.len)
+        return hash_bytes(print, said.payload.ptr, said.payload.len)
+    print = hash_bytes(print ^ event.number, <const uint8_t*>&event.since_ns, 8)
+    if event.identity != NULL:
+        print ^= event.identity.entry.hash
+    return hash_bytes(print ^ (event.state << 1 | event.flag), event.data, event.size)
+
+
+cdef void swim_look_event(const swim_t* s, uint64_t number, told_t* told) noexcept nogil:
+    """One of the events that wait, by its number among all, without what it carries."""
+    cdef const event_t* event = events_look(
+        &s.events, <uint32_t>(number + s.events.count - s.events.told))
     told.kind = min(event.kind, <uint8_t>TOLD_OTHER)
+    told.serf = 0
     told.state = event.state
     told.incarnation = event.incarnation
     told.since_ns = event.since_ns
     told.member.len = 0
     if event.identity != NULL:
         identity_addr_t(event.identity, &told.member)
-    event_release(&event, s.identities)
-    return True
+    if event.kind >= EVENT_MEMBER_JOIN:
+        told.serf = event.kind - <uint8_t>EVENT_MEMBER_JOIN + 1
+        told.print = event_print(event)
+
+
+cdef void swim_forget_events(swim_t* s) noexcept nogil:
+    """Nobody else wants those that wait."""
+    cdef event_t event
+    while events_pop(&s.events, &event):
+        event_release(&event, s.identities)
 
 
 # --- looking ------------------------------------------------------------------------------------
@@ -193,6 +223,48 @@ cdef void swim_release_probe(swim_t* s, int64_t now_ns) noexcept nogil:
 cdef uint64_t swim_messages(const swim_t* s) noexcept nogil:
     """Messages taken out of packets so far."""
     return s.stats[STAT_MESSAGES_RECEIVED]
+
+
+cdef uint64_t swim_print(const swim_t* s) noexcept nogil:
+    """Of what the node says of itself, as in `seen_t`."""
+    return s.identity.entry.hash
+
+
+cdef uint32_t swim_packet_max(const swim_t* s) noexcept nogil:
+    """What no packet may exceed: the buffer size, and the CRC, which no budget counts."""
+    return <uint32_t>s.settings.udp_buffer_size + CRC_HEAD
+
+
+# --- Serf's layer -------------------------------------------------------------------------------
+
+cdef uint32_t swim_serf_rows(swim_t* s) noexcept nogil:
+    """Rows of Serf's table ever used; 0 without the layer."""
+    return 0 if s.delegate == NULL else serf_of(s).table.used
+
+
+cdef bint swim_serf_row(swim_t* s, uint32_t number, serf_seen_t* seen) noexcept nogil:
+    """A row by its number; False when it is free."""
+    cdef const serf_member_t* row = serf_row(&serf_of(s).table, number)
+    if row.identity == NULL:
+        return False
+    seen.print = row.identity.entry.hash
+    identity_addr_t(row.identity, &seen.address)
+    seen.status = row.status
+    return True
+
+
+cdef bint swim_serf_gauges(swim_t* s, serf_gauges_t* gauges) noexcept nogil:
+    """Clocks and sums; False without the layer."""
+    cdef serf_t* serf = serf_of(s)
+    if serf == NULL:
+        return False
+    gauges.clocks[0] = serf.clock
+    gauges.clocks[1] = serf.event_clock
+    gauges.clocks[2] = serf.query_clock
+    memcpy(gauges.rows, serf.table.counts, sizeof(gauges.rows))
+    gauges.count = serf.table.count
+    gauges.pruned = serf.stats[SERF_PRUNED]
+    return True
 
 
 # --- random numbers -----------------------------------------------------------------------------

@@ -22,6 +22,15 @@ VIOLATIONS = (
     "more claims wait than there are members",
     "events and table differ",
     "a member that was told of twice, or of a state that cannot follow",
+    "a member changed and nobody was told",
+    "a packet larger than may be",
+    "a Lamport clock went back",
+    "the counts of Serf's table do not add up",
+    "a Serf status that memberlist's state does not bear out",
+    "a Serf member with other metadata or versions than memberlist's",
+    "Serf's events and its table differ",
+    "Serf told of a status that cannot follow",
+    "a user event was told twice",
 )
 
 cdef enum Violation:
@@ -44,6 +53,15 @@ cdef enum Violation:
     BROKEN_QUEUE
     BROKEN_EVENTS
     BROKEN_TOLD
+    BROKEN_UNTOLD
+    BROKEN_PACKET
+    BROKEN_CLOCK
+    BROKEN_SERF_COUNTS
+    BROKEN_STATUS
+    BROKEN_SERF_META
+    BROKEN_SERF_EVENTS
+    BROKEN_SERF_TOLD
+    BROKEN_TWICE
     BROKEN_KINDS
 
 assert len(VIOLATIONS) == BROKEN_KINDS
@@ -149,6 +167,9 @@ cdef void check_change(world_t* w, uint32_t node, uint32_t about, const shadow_t
     # One tick may forget a member that is gone for long, and hear of it again from somebody else.
     cdef bint forgotten = (before.state >= MEMBER_DEAD and seen.since_ns == now
                            and now - before.since_ns > w.forget_ns)
+    if before.told_by != w.nodes[node].looks and (
+            moved or before.state != seen.state or before.since_ns != seen.since_ns):
+        broken(w, BROKEN_UNTOLD, node, about, before, seen)
     if moved or newer or forgotten:
         return
     if seen.incarnation < before.incarnation:
@@ -181,7 +202,7 @@ cdef void check_row(world_t* w, uint32_t node, uint32_t about, const seen_t* see
         broken(w, BROKEN_UNKNOWN_META, node, about, before, seen)
     if seen.since_ns > now:
         broken(w, BROKEN_FUTURE, node, about, before, seen)
-    if before.told != seen.state + 1 and not w.nodes[node].watched:
+    if before.told != seen.state + 1:
         broken(w, BROKEN_EVENTS, node, about, before, seen)
     before.look = w.nodes[node].looks
     before.print = seen.print
@@ -196,6 +217,7 @@ cdef void check_forgotten(world_t* w, uint32_t number, int64_t now) noexcept nog
     cdef node_t* node = &w.nodes[number]
     cdef shadow_t* shadow
     cdef uint32_t about
+    cdef uint8_t serf
     if node.shadows == NULL:
         return
     for about in range(w.count):
@@ -204,7 +226,9 @@ cdef void check_forgotten(world_t* w, uint32_t number, int64_t now) noexcept nog
             continue
         if shadow.state < MEMBER_DEAD or now - shadow.since_ns <= w.forget_ns:
             broken(w, BROKEN_FORGOTTEN, number, about, shadow, NULL)
+        serf = shadow.serf                       # Serf does not forget so soon
         memset(shadow, 0, sizeof(shadow_t))
+        shadow.serf = serf
 
 
 cdef void check_sums(world_t* w, uint32_t node, const gauges_t* gauges,
@@ -255,6 +279,9 @@ cdef void check_node(world_t* w, uint32_t number) noexcept nogil:
             kept += 1
     check_forgotten(w, number, now)
     check_sums(w, number, &gauges, rows)
+    if node.largest > swim_packet_max(node.swim):
+        broken(w, BROKEN_PACKET, number, number, NULL, NULL)
+    check_serf(w, number)
 
 
 # --- events -------------------------------------------------------------------------------------
@@ -277,6 +304,7 @@ cdef void check_told(world_t* w, uint32_t node, uint32_t about, uint8_t kind) no
         return
     if not may_follow(kind, shadow.told):
         broken(w, BROKEN_TOLD, node, about, shadow, NULL)
+    shadow.told_by = w.nodes[node].looks + 1
     if kind == TOLD_JOINED or kind == TOLD_REFUTED:
         shadow.told = MEMBER_ALIVE + 1
     elif kind == TOLD_SUSPECTED:

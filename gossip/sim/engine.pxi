@@ -47,6 +47,7 @@ cdef class Engine:
                 drop_inbox(w, i)
                 free(w.nodes[i].shadows)
                 free(w.nodes[i].said)
+                free(w.nodes[i].user_events.slots)
                 free(w.nodes[i].pipes)
         for i in range(w.pipe_count):
             flow_clear(&w.pipes[i].flows[0])
@@ -129,6 +130,11 @@ cdef class Engine:
         free(node.shadows)
         node.shadows = NULL
         node.looks = 0
+        node.heard = 0
+        node.largest = 0
+        memset(node.clocks, 0, sizeof(node.clocks))
+        free(node.user_events.slots)
+        memset(&node.user_events, 0, sizeof(node.user_events))
         self.swims[number] = swim
         swim.start(clock_of(&self.w, node), clock)
         after(&self.w, number)
@@ -167,6 +173,23 @@ cdef class Engine:
     def watch(self, uint32_t number, bint watched):
         """Whether a node's events are left in its core; `run` then stops for them."""
         self._node(number).watched = watched
+
+    def waiting(self):
+        """The watched nodes whose events are to be taken, by their numbers."""
+        cdef uint32_t i
+        return [i for i in range(self.w.count)
+                if self.w.nodes[i].up and self.w.nodes[i].watched
+                and swim_events(self.w.nodes[i].swim)]
+
+    def note(self, uint32_t number, bytes text not None):
+        """Has the trace cover what a node's user was told."""
+        trace(&self.w, TRACE_NOTE, number, NONE, <const uint8_t*><const char*>text,
+              <uint32_t>len(text))
+
+    def paused_until(self, uint32_t number):
+        """When a frozen node runs again; the present when it is not frozen."""
+        cdef node_t* node = self._node(number)
+        return max(self.w.now, node.paused_until if node.pause == PAUSE_FROZEN else 0)
 
     def pause(self, uint32_t number, int64_t duration_ns, str how="frozen"):
         """For so long: "frozen": nothing runs; "blocked": sends and receives stand still, as in
@@ -329,10 +352,12 @@ cdef class Engine:
         return (gauges.rows[0], gauges.rows[1], gauges.rows[2], gauges.rows[3])
 
     def agreed(self):
-        """Whether all that are up hold just each other, alive and at their own incarnations."""
+        """Whether all that are up hold just each other, alive and at their own incarnations, their
+        Serf layers too, with their own tags."""
         cdef uint32_t i
         for i in range(self.w.count):
-            if self.w.nodes[i].up and not self.w.nodes[i].leaving and not agrees(&self.w, i):
+            if (self.w.nodes[i].up and not self.w.nodes[i].leaving
+                    and not (agrees(&self.w, i) and serf_agrees(&self.w, i))):
                 return False
         return True
 

@@ -42,22 +42,36 @@ cdef void note(world_t* w, uint32_t node, uint32_t about, const told_t* told) no
     w.log_count += 1
 
 
-cdef void hear(world_t* w, uint32_t number) noexcept nogil:
-    """Takes a node's events, or calls Python to them."""
-    cdef told_t told
-    cdef uint32_t about
-    if w.nodes[number].watched:
-        w.stop = True
+cdef void hear_one(world_t* w, uint32_t number, const told_t* told) noexcept nogil:
+    cdef uint32_t about = node_at(w, slot_of(&told.member)) if told.member.len else NONE
+    w.told[told.kind] += 1
+    if told.serf:
+        trace(w, TRACE_SERF + told.serf, number, about, <const uint8_t*>&told.print,
+              sizeof(told.print))
+        check_serf_told(w, number, about, told)
         return
-    while swim_take_event(w.nodes[number].swim, &told):
-        w.told[told.kind] += 1
-        about = node_at(w, slot_of(&told.member)) if told.member.len else NONE
-        if about == NONE:
-            continue
-        trace(w, 100 + told.kind, number, about, NULL, 0)
-        if about != number:
-            check_told(w, number, about, told.kind)
-        note(w, number, about, &told)
+    if about == NONE:
+        return
+    trace(w, TRACE_TOLD + told.kind, number, about, NULL, 0)
+    if about != number:
+        check_told(w, number, about, told.kind)
+    note(w, number, about, told)
+
+
+cdef void hear(world_t* w, uint32_t number) noexcept nogil:
+    """Notes a node's events, and calls Python to them where it wants them."""
+    cdef node_t* node = &w.nodes[number]
+    cdef uint64_t all_ = swim_told(node.swim)
+    cdef told_t told
+    node.heard = max(node.heard, all_ - swim_events(node.swim))
+    while node.heard < all_:
+        swim_look_event(node.swim, node.heard, &told)
+        node.heard += 1
+        hear_one(w, number, &told)
+    if node.watched:
+        w.stop = True
+    else:
+        swim_forget_events(node.swim)
 
 
 cdef void obey(world_t* w, uint32_t number) noexcept nogil:
@@ -77,6 +91,7 @@ cdef void after(world_t* w, uint32_t number) noexcept nogil:
     cdef node_t* node = &w.nodes[number]
     cdef uint32_t i
     for i in range(w.out.count):
+        node.largest = max(node.largest, w.out.slots[i].len)
         send_datagram(w, number, &w.out.slots[i])
     w.out.count = 0
     w.out.used = 0

@@ -6,6 +6,9 @@ cdef enum:
     SOCKET_OVERHEAD = 768       # what Linux counts for a small datagram beside its bytes
     PIPES_OF_A_NODE = 512       # the core's bound of streams; a stream's number modulo it is unique
     TRACE_BYTES = 1 << 16
+    TRACE_TOLD = 100            # and the kind of event; below: the kind of happening
+    TRACE_SERF = 150
+    TRACE_NOTE = 200
     CUT_DATAGRAMS = 1
     CUT_STREAMS = 2
 
@@ -52,11 +55,18 @@ cdef struct shadow_t:           # what a node held of another at the last look
     uint32_t slot
     uint8_t state
     uint8_t told                # the state its events told of, plus 1; 0: never heard of
+    uint8_t serf                # the status that Serf's events told of; 0: none
     uint32_t look
+    uint32_t told_by            # the look before which an event last told of it
 
 cdef struct said_t:             # what a node said of itself at one incarnation
     uint32_t incarnation
     uint64_t print
+
+cdef struct prints_t:           # what a node was told once and must not be again
+    uint64_t* slots             # 0: free
+    uint32_t count
+    uint32_t capacity           # a power of two
 
 cdef struct node_t:
     swim_t* swim
@@ -65,6 +75,7 @@ cdef struct node_t:
     bint up
     bint leaving
     bint watched                # its events are for Python
+    uint64_t heard              # so many of its events were noted
     uint8_t pause
     bint stuck                  # blocked in a send of its probe
     uint8_t zone
@@ -92,6 +103,9 @@ cdef struct node_t:
     uint64_t print
     uint32_t looks
     uint32_t entries
+    uint32_t largest            # of its packets
+    uint64_t[3] clocks          # of Serf
+    prints_t user_events
 
 cdef struct record_t:           # an event that somebody wants to know of
     int64_t at

@@ -39,8 +39,8 @@ class Engine:
         """The first rule that was broken: (what, ns, node, about which node, (state, incarnation)
         before, (state, incarnation) now)."""
 
-    def new_address(self) -> bytes:
-        """An address that nobody has, of 4 bytes; the port is always `PORT`."""
+    def new_address(self, ipv6: bool = False) -> bytes:
+        """An address that nobody has, of 4 bytes, or 16; the port is always `PORT`."""
 
     def add(self) -> int:
         """One more node, which runs nothing yet."""

@@ -10,7 +10,9 @@
 The same seed and the same calls give the same run. The command is `python -m gossip.sim`.
 """
 
-from gossip.sim.simulation import NotSo, SimulatedNode, Simulation
+from gossip.sim.node import Call, SimulatedNode
+from gossip.sim.serf import Query
+from gossip.sim.simulation import NotSo, Simulation
 from gossip.sim.swarm import Violation
 
-__all__ = ["NotSo", "SimulatedNode", "Simulation", "Violation"]
+__all__ = ["Call", "NotSo", "Query", "SimulatedNode", "Simulation", "Violation"]

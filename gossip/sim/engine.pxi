@@ -67,8 +67,8 @@ cdef class Engine:
 
     # --- nodes ---
 
-    def new_address(self):
-        """An address that nobody has: 4 bytes."""
+    def new_address(self, bint ipv6=False):
+        """An address that nobody has: 4 bytes, or 16."""
         cdef world_t* w = &self.w
         cdef uint32_t capacity, slot
         cdef uint32_t* slots
@@ -87,7 +87,8 @@ cdef class Engine:
         slot = w.slot_count
         w.slots[slot] = NONE
         w.slot_count += 1
-        return bytes((10, slot >> 16, (slot >> 8) & 255, slot & 255))
+        tail = bytes((slot >> 16, (slot >> 8) & 255, slot & 255))
+        return bytes((0xfd,)) + bytes(12) + tail if ipv6 else bytes((10,)) + tail
 
     def add(self):
         """One more node, which runs nothing yet; its number."""
@@ -112,7 +113,7 @@ cdef class Engine:
             raise ValueError("the core was not made with the scratch of this engine")
         memset(&addr, 0, sizeof(addr))
         addr.len = <uint8_t>len(address)
-        memcpy(addr.ip, <const char*>address, min(len(address), 4))
+        memcpy(addr.ip, <const char*>address, min(len(address), 16))
         addr.port = PORT
         if node_at(&self.w, slot_of(&addr)) not in (NONE, number):
             raise ValueError("another node has that address")

@@ -122,7 +122,7 @@ def jump(pool: Pool) -> None:
 def crash(pool: Pool) -> None:
     for number in some(pool, 3):
         if sum(pool.engine.is_up(each) for each in range(len(pool))) > 2:
-            pool.engine.crash(number)
+            pool.crash(number)
 
 
 def restart(pool: Pool) -> None:
@@ -145,17 +145,14 @@ def leave(pool: Pool) -> None:
     """Says goodbye and stops a while later; it may be heard by some only."""
     (number,) = some(pool, 1)
     if sum(pool.engine.is_up(each) for each in range(len(pool))) > 2:
-        pool.swims[number].leave(pool.engine.clock(number))
-        pool.engine.touch(number, leaving=True)
+        pool.leave(number)
         pool.run(between(pool, 0, 3000))
-        pool.engine.crash(number)
+        pool.crash(number)
 
 
 def change_metadata(pool: Pool) -> None:
     for number in some(pool, 3):
-        meta = b"meta-%d" % pool.random.below(1 << 30)
-        pool.swims[number].update_meta(meta, pool.engine.clock(number))
-        pool.engine.touch(number)
+        pool.update_meta(number, b"meta-%d" % pool.random.below(1 << 30))
 
 
 FAULTS: Mapping[str, Fault] = {

@@ -28,7 +28,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture
 def gossip_cluster(request: pytest.FixtureRequest) -> ClusterFactory:
     """`gossip_cluster(5)` gives a started `gossip.sim.Simulation` of five nodes that know each
-    other; `started=False` one that is not started; `config=` a `gossip.Config` for all of them."""
+    other; `started=False` one that is not started; `config=` a `gossip.Config` for all of them, or
+    a `gossip.NodeConfig`, which makes them Serf's."""
     from gossip.sim import Simulation
 
     given = request.config.getoption("--gossip-seed")

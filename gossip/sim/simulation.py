@@ -1,134 +1,78 @@
-"""A simulated cluster for users: `Simulation`, and `SimulatedNode`, which handlers are put on.
+"""A simulated cluster for users: `Simulation`, in seconds of virtual time.
 
-Everything is in seconds of virtual time and in the values of `gossip.events` and `gossip.members`,
-as with a real node; nothing waits, nothing is random but by the seed.
+It speaks in the values of `gossip.events` and `gossip.members`, as a real node does; nothing waits,
+nothing is random but by the seed.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 from gossip._sim import EPOCH_NS
-from gossip._translate import event_of, member_of
 from gossip.config import Config
-from gossip.errors import GossipError
-from gossip.events import Event
-from gossip.members import Member, Status
+from gossip.errors import ArgumentError, GossipError
+from gossip.events import Event, UserEvent
+from gossip.keys import parse_key
+from gossip.node_config import NodeConfig
+from gossip.sim.node import SimulatedNode, Which
 from gossip.sim.pool import MILLISECOND, SECOND, Pool
 
-Handler = Callable[[Event], object]
+_Said = tuple[int, str, bytes]
 
-# What the core tells its driver and not its user.
-INTERNAL = frozenset({"done", "asked", "lost", "pushed"})
+
+def _said(event: UserEvent) -> _Said:
+    """What makes two user events the same."""
+    return event.ltime, event.name, event.payload
 
 
 class NotSo(GossipError, AssertionError):
     """What was waited for did not come in time, or a rule of the protocol was broken."""
 
 
-class SimulatedNode:
-    """One node of a simulation. `events` holds all it was told; handlers are called as it is."""
-
-    def __init__(self, simulation: Simulation, number: int) -> None:
-        self._simulation = simulation
-        self.number = number
-        self.name = f"node-{number}"
-        self.events: list[Event] = []
-        self._handlers: list[Handler] = []
-
-    def __repr__(self) -> str:
-        return f"<{self.name}{'' if self.is_up else ', down'}>"
-
-    @property
-    def is_up(self) -> bool:
-        return self._simulation.pool.engine.is_up(self.number)
-
-    @property
-    def _core(self) -> Any:
-        return self._simulation.pool.swims[self.number]
-
-    @property
-    def _now(self) -> int:
-        return self._simulation.pool.engine.clock(self.number)
-
-    def on_event(self, handler: Handler) -> Handler:
-        """Calls the handler with each event from now on; also as a decorator. It may call this
-        node; what it raises ends the run."""
-        self._handlers.append(handler)
-        return handler
-
-    def members(self) -> list[Member]:
-        return [member_of(row) for row in self._core.members()]
-
-    def status(self, other: SimulatedNode | int) -> Status | None:
-        """What this node holds another to be; None: nothing."""
-        number = other if isinstance(other, int) else other.number
-        row = self._core.member(b"node-%d" % number)
-        return None if row is None else member_of(row).status
-
-    @property
-    def health_score(self) -> int:
-        return int(self._core.health_score)
-
-    # What an application asks for.
-
-    def broadcast(self, payload: bytes, name: str = "") -> None:
-        self._core.broadcast(payload, name.encode())
-        self._touch()
-
-    def send(self, to: SimulatedNode | int, payload: bytes, *, reliable: bool = True) -> None:
-        number = to if isinstance(to, int) else to.number
-        self._core.send(b"node-%d" % number, payload, reliable, self._now)
-        self._touch()
-
-    def update_meta(self, meta: bytes) -> None:
-        self._core.update_meta(meta, self._now)
-        self._touch()
-
-    def join(self, other: SimulatedNode | int) -> None:
-        self._simulation.pool.join(self.number, other if isinstance(other, int) else other.number)
-
-    def leave(self) -> None:
-        """Says goodbye; it runs on until `crash`."""
-        self._core.leave(self._now)
-        self._touch(leaving=True)
-
-    def _touch(self, leaving: bool = False) -> None:
-        self._simulation.pool.engine.touch(self.number, leaving)
-
-    def take_events(self) -> None:
-        """Takes what the core told, and calls the handlers."""
-        for told in self._core.events():
-            if told[0] in INTERNAL:
-                continue
-            event = event_of(told)
-            self.events.append(event)
-            for handler in self._handlers:
-                handler(event)
-
-
 class Simulation:
     """A cluster of the production core in virtual time. Two runs of one seed are the same.
 
     size: how many nodes; their numbers are also their names, `node-0` and so on.
-    config: as for `Memberlist`; what is about sockets, keys and seeds is not used.
+    config: as for `Memberlist`, or a `NodeConfig` as for `Node`: then each node has Serf's layer.
+    Its `key`, `label` and `tags` are those of every node; what is about sockets, files and seeds
+    is not used. Without one: `Config.lan()`.
     """
 
     def __init__(self, size: int, *, seed: int = 1, config: Config | None = None) -> None:
-        settings = (config or Config.lan()).settings()
+        self.config = config or Config.lan()
         self.seed = seed
-        self.pool = Pool(size, settings, seed, check=1)
+        key = self.config.key
+        self.pool = Pool(
+            size,
+            self.config.settings(),
+            seed,
+            check=1,
+            keys=() if key is None else (parse_key(key) if isinstance(key, str) else key,),
+            label=self.config.label,
+            serf=self.config if isinstance(self.config, NodeConfig) else None,
+            on_event=self._tell,
+        )
         self.pool.engine.delay("uniform", 100_000, MILLISECOND)
         self.nodes = [SimulatedNode(self, number) for number in range(size)]
-        for node in self.nodes:
-            self.pool.engine.watch(node.number, True)
+        self._sent: list[tuple[_Said, set[tuple[int, int]]]] = []
 
     def __getitem__(self, number: int) -> SimulatedNode:
         return self.nodes[number]
 
     def __len__(self) -> int:
         return len(self.nodes)
+
+    def number_of(self, which: Which) -> int:
+        """A node's number; raises ArgumentError for a name that none has."""
+        if isinstance(which, SimulatedNode):
+            return which.number
+        if isinstance(which, int):
+            return which
+        for node in self.nodes:
+            if node.name == which:
+                return node.number
+        raise ArgumentError(f"there is no node {which!r}")
 
     @property
     def living(self) -> list[SimulatedNode]:
@@ -141,32 +85,30 @@ class Simulation:
 
     @property
     def trace(self) -> str:
-        """A hash of all that happened: the same for the same seed and the same calls."""
+        """A hash of all that happened and was told: the same for the same seed and calls."""
         return self.pool.engine.trace
+
+    def _tell(self, number: int, event: Event) -> None:
+        self.pool.engine.note(number, repr(event).encode())
+        self.nodes[number].tell(event)
 
     # --- time ---
 
     def start(self) -> None:
         """Starts all nodes within a second, joined to the first, and waits until they agree."""
         for node in self.nodes:
-            self.pool.start(node.number)
+            node.start()
             if node.number:
-                self.pool.join(node.number, 0)
+                node.join(0)
             self.advance(1 / len(self.nodes))
         self.wait_until(self.agreed, within=300)
 
     def advance(self, seconds: float) -> None:
         """Lets time pass; handlers are called when their events come."""
-        self._run_to(self.pool.engine.now + round(seconds * SECOND))
-
-    def _run_to(self, end: int) -> None:
-        engine = self.pool.engine
-        while not engine.run(end):
-            broken = engine.violation
-            if broken is not None:
-                raise NotSo(f"{broken[0]}: {broken[1:]} (seed {self.seed})")
-            for node in self.living:
-                node.take_events()
+        self.pool.run(round(seconds * SECOND))
+        broken = self.pool.engine.violation
+        if broken is not None:
+            raise NotSo(f"{broken[0]}: {broken[1:]} (seed {self.seed})")
 
     def wait_until(
         self, condition: Callable[[], bool], *, within: float = 60.0, step: float = 0.05
@@ -183,6 +125,21 @@ class Simulation:
     def agreed(self) -> bool:
         """Whether all that are up hold just each other, alive and as they last said."""
         return self.pool.engine.agreed()
+
+    def delivered(self) -> bool:
+        """Whether each user event was told once to all that are up and were when it was sent."""
+        told = {node: Counter(_said(event) for event in node.heard()) for node in self.living}
+        return all(
+            told[node][said] == 1
+            for said, lives in self._sent
+            for node in self.living
+            if (node.number, node.lives) in lives
+        )
+
+    def sent(self, event: UserEvent) -> None:
+        """Somebody sent it: those that are up must be told of it."""
+        lives = {(node.number, node.lives) for node in self.living}
+        self._sent.append((_said(event), lives))
 
     # --- faults ---
 
@@ -225,12 +182,11 @@ class Simulation:
 
     def crash(self, number: int) -> None:
         """The process is gone without a word."""
-        self.pool.engine.crash(number)
+        self.pool.crash(number)
 
     def restart(self, number: int, *, join: int | None = None) -> None:
         """A fresh process of a node that crashed; it joins that node, or the first other one."""
         others = [node.number for node in self.living]
-        clock = 1_900_000_000 + self.pool.engine.now // SECOND
-        self.pool.start(number, clock=clock)
+        self.nodes[number].start(1_900_000_000 + self.pool.engine.now // SECOND)
         if join is not None or others:
-            self.pool.join(number, others[0] if join is None else join)
+            self.nodes[number].join(others[0] if join is None else join)

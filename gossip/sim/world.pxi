@@ -201,10 +201,10 @@ cdef int64_t delay_of(world_t* w, const delay_t* delay) noexcept nogil:
 
 cdef inline uint32_t slot_of(const addr_t* address) noexcept nogil:
     """The number that an address stands for; NONE when it is none of ours."""
-    if address.len != 4 or address.ip[0] != 10:
+    cdef const uint8_t* tail = &address.ip[1] if address.len == 4 else &address.ip[13]
+    if address.ip[0] != (10 if address.len == 4 else 0xfd) or address.len == 0:
         return NONE
-    return ((<uint32_t>address.ip[1] << 16) | (<uint32_t>address.ip[2] << 8)
-            | <uint32_t>address.ip[3])
+    return (<uint32_t>tail[0] << 16) | (<uint32_t>tail[1] << 8) | <uint32_t>tail[2]
 
 
 cdef inline uint32_t node_at(const world_t* w, uint32_t slot) noexcept nogil:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gossip.sim.papers import PAPERS, lifeguard, lifeguard_tables, rapid, serf_convergence, swim
+from gossip.sim.papers import PAPERS, lifeguard, lifeguard_tables, rapid, swim
 from gossip.sim.papers.compare import NO, YES
 from gossip.sim.papers.lifeguard import Outcome
 from gossip.sim.papers.lifeguard_published import TABLE_IV, TABLE_V, TABLE_VII
@@ -23,35 +23,6 @@ from gossip.sim.papers.vivaldi import run as vivaldi
 from gossip.sim.work import Effort
 
 SECOND = 1_000_000_000
-
-
-@pytest.mark.parametrize(
-    ("size", "loss", "failed", "published"),
-    [
-        (30, 0.0, 0.0, 1.8),
-        (100, 0.0, 0.0, 2.0),
-        (1_000, 0.0, 0.0, 2.2),
-        (5_000, 0.0, 0.0, 2.4),
-        (10_000, 0.0, 0.0, 2.6),
-        (100_000, 0.0, 0.0, 2.8),
-        (30, 0.25, 0.0, 2.4),
-        (1_000, 0.25, 0.0, 3.0),
-        (30, 0.5, 0.0, 3.4),
-        (30, 0.0, 0.3, 2.6),
-    ],
-)
-def test_serfs_formula_gives_the_published_times(
-    size: int, loss: float, failed: float, published: float
-) -> None:
-    found = serf_convergence.formula_time(size, loss, failed, 0.9999)
-    assert found == pytest.approx(published, abs=0.21)  # one interval: the page rounds its own way
-
-
-def test_a_change_reaches_a_pool_sooner_than_serfs_formula_says() -> None:
-    spread = serf_convergence.spread((100, 0.0, 0.0, 1))
-    half = spread.time_of(0.5)
-    assert half is not None
-    assert half < serf_convergence.formula_time(100, 0, 0, 0.5)
 
 
 def test_a_slow_member_of_lifeguards_pool_is_detected_after_the_suspicion_timeout() -> None:

@@ -1,0 +1,69 @@
+"""Serf's formula: that the published law is met, and single runs."""
+
+from __future__ import annotations
+
+from math import e, inf
+from statistics import fmean
+
+import pytest
+
+from gossip.sim.papers import serf_convergence
+from gossip.sim.papers.result import Result
+from gossip.sim.papers.serf_convergence import Case, Spread
+
+# --- Serf's formula -----------------------------------------------------------------------------
+
+LOSS = Case(loss=0.25)
+HALF = Case(loss=0.5)
+FAILED = Case(failed=0.3)
+
+
+@pytest.mark.parametrize(
+    ("case", "published"),
+    [
+        (Case(), {30: 1.8, 100: 2.0, 1000: 2.2, 5000: 2.4, 10_000: 2.6, 100_000: 2.8}),
+        (LOSS, {30: 2.4, 100: 2.6, 1000: 3.0, 5000: 3.2, 10_000: 3.4, 100_000: 3.8}),
+        (HALF, {30: 3.4, 10_000: 5.0}),
+        (FAILED, {30: 2.6, 10_000: 3.6}),
+    ],
+)
+def test_serfs_formula_gives_the_published_times(case: Case, published: dict[int, float]) -> None:
+    found = {size: serf_convergence.formula_time(size, case, 0.9999) for size in published}
+    assert found == pytest.approx(published)
+
+
+def test_a_change_reaches_a_pool_by_the_law_of_three_contacts_a_round() -> None:
+    done = [serf_convergence.spread((100, Case(), seed)) for seed in (1, 2, 3)]
+    assert [each.missed for each in done] == [0, 0, 0]
+    time = fmean(each.time_of(0.99) for each in done)
+    law = serf_convergence.law_time(100, Case(), 0.99)
+    assert 0.7 < time / law < 1.3
+    assert time < 0.7 * serf_convergence.formula_time(100, Case(), 0.99)
+
+
+def test_gossip_alone_misses_whom_no_copy_within_the_retransmit_limit_reaches() -> None:
+    case = Case(loss=0.5, probes=False)
+    assert serf_convergence.missed_part(30, case) == pytest.approx(e**-4)  # half of 8 copies
+    missed = sum(serf_convergence.spread((30, case, seed)).missed for seed in range(1, 41))
+    expected = 40 * 29 * e**-4  # 21
+    assert expected / 2 < missed < 2 * expected
+
+
+def test_whom_nothing_reached_counts_as_late_not_as_not_there() -> None:
+    some = Spread((0.1, 0.2, 0.3), 5)
+    assert some.missed == 1
+    assert some.time_of(0.8) == 0.3
+    assert some.time_of(0.99) == inf
+    assert serf_convergence.in_words([0.5, inf, inf]) == "> 6"
+    assert serf_convergence.in_words([0.5] * 8 + [inf] * 2) == "0.50 (0.50 to > 6)"
+
+
+def test_a_pool_that_is_late_or_unreached_is_a_miss() -> None:
+    result = Result("")
+    late = Spread(tuple(2.0 for _ in range(99)), 100)
+    serf_convergence.judge(result, 100, Case(), [late])
+    unreached = Spread(tuple(0.6 for _ in range(89)), 100)
+    serf_convergence.judge(result, 100, HALF, [unreached])
+    assert len(result.misses) == 2
+    serf_convergence.judge(result, 100, Case(), [Spread(tuple(0.6 for _ in range(99)), 100)])
+    assert len(result.misses) == 2

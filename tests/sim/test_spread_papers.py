@@ -1,13 +1,14 @@
-"""Serf's formula: that the published law is met, and single runs."""
+"""SWIM and Serf's formula: that the published laws are met, and single runs of each."""
 
 from __future__ import annotations
 
+from itertools import product
 from math import e, inf
 from statistics import fmean
 
 import pytest
 
-from gossip.sim.papers import serf_convergence
+from gossip.sim.papers import serf_convergence, swim
 from gossip.sim.papers.result import Result
 from gossip.sim.papers.serf_convergence import Case, Spread
 
@@ -67,3 +68,31 @@ def test_a_pool_that_is_late_or_unreached_is_a_miss() -> None:
     assert len(result.misses) == 2
     serf_convergence.judge(result, 100, Case(), [Spread(tuple(0.6 for _ in range(99)), 100)])
     assert len(result.misses) == 2
+
+
+# --- SWIM ---------------------------------------------------------------------------------------
+
+
+def test_the_time_to_the_first_detection_is_counted_out_for_small_pools() -> None:
+    """Of all orders: when each of three reaches the crashed one, in this round or the next."""
+    places = list(product(range(1, 4), repeat=2))
+    times = []
+    for age in range(3):
+        waits = [this - age if this > age else 3 - age + after for this, after in places]
+        times += [min(each) for each in product(waits, repeat=3)]
+    assert swim.round_robin_periods(4) == pytest.approx(fmean(times))
+    assert swim.uniform_periods(10_000) == pytest.approx(e / (e - 1), rel=1e-3)
+    assert swim.round_robin_periods(300) == pytest.approx(e / (e - 1), rel=5e-3)
+
+
+def test_a_crash_is_found_within_periods() -> None:
+    assert all(1 <= swim.detection((8, seed)) <= 13 for seed in range(1, 21))
+    assert swim.load_of(8) == pytest.approx(2, abs=0.02)
+
+
+def test_news_infects_everybody_on_as_many_messages_as_are_allowed() -> None:
+    done = swim.infection((16, 1, False))
+    assert len(done.heard) == 15
+    assert done.copies == 6  # 3 ceil(log10(17))
+    faster = swim.infection((16, 1, True))
+    assert faster.heard[7] < done.heard[7]

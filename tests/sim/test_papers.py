@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gossip.sim.papers import PAPERS, lifeguard, lifeguard_tables, rapid
+from gossip.sim.papers import PAPERS, lifeguard, lifeguard_tables
 from gossip.sim.papers.compare import NO, YES
 from gossip.sim.papers.lifeguard import Outcome
 from gossip.sim.papers.lifeguard_published import TABLE_IV, TABLE_V, TABLE_VII
@@ -220,12 +220,6 @@ def test_lifeguards_tables_name_what_is_not_as_published(monkeypatch: pytest.Mon
     ]
     assert any("messages: Buddy System: 200" in each for each in load.misses)
     assert any("FP: 5/6: 6.1" in each for each in swept.misses)
-
-
-def test_a_pool_that_forms_has_many_views() -> None:
-    views, seconds = rapid.bootstrap(30, 1)
-    assert views > 10
-    assert 10 <= seconds < 300
 
 
 def test_coordinates_keep_the_published_bounds() -> None:

@@ -1,4 +1,4 @@
-"""SWIM and Serf's formula: that the published laws are met, and single runs of each."""
+"""SWIM, Serf's formula, Rapid: that the published laws are met, and single runs of each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from statistics import fmean
 
 import pytest
 
-from gossip.sim.papers import serf_convergence, swim
+from gossip.sim.papers import rapid, serf_convergence, swim
 from gossip.sim.papers.result import Result
 from gossip.sim.papers.serf_convergence import Case, Spread
 
@@ -96,3 +96,21 @@ def test_news_infects_everybody_on_as_many_messages_as_are_allowed() -> None:
     assert done.copies == 6  # 3 ceil(log10(17))
     faster = swim.infection((16, 1, True))
     assert faster.heard[7] < done.heard[7]
+
+
+# --- Rapid --------------------------------------------------------------------------------------
+
+
+def test_a_pool_that_forms_has_many_views() -> None:
+    found = rapid.bootstrap((30, 1))
+    assert found.views > 10
+    assert found.views_by_second <= found.views
+    assert 10 <= found.seconds < 300
+
+
+def test_a_member_that_hears_nothing_is_removed_and_one_that_hears_little_comes_and_goes() -> None:
+    deaf = rapid.troubled((30, 1, rapid.Trouble(1.0), 60))
+    assert deaf.gone[-1] == 1
+    assert (deaf.turns, deaf.removals, deaf.returns) == (1, 29, 0)
+    lossy = rapid.troubled((30, 1, rapid.HEAVY_LOSS, 200))
+    assert lossy.removals >= lossy.returns > 0

@@ -1,19 +1,27 @@
 """Rapid (ATC 2018): where SWIM is weak. Views during bootstrap, a flip-flopping link, heavy loss.
 
 memberlist's figures there are of real machines; what is repeated is the kind of behaviour: many
-different views while a pool forms, and members with bad links that are never removed for good.
+different views while a pool forms, and members with bad links that are neither kept nor removed.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
 
-from gossip.sim.papers.result import Result, chart, table
+from gossip.sim import work
+from gossip.sim.papers.result import Result, chart, ratio, table
 from gossip.sim.pool import AS_MEMBERLIST, MILLISECOND, SECOND, Pool, lan
 
-# Unique sizes of the view during bootstrap, published for memberlist.
+# Unique sizes of the view during bootstrap, and about how long it took, published for memberlist.
 PUBLISHED_VIEWS = {1000: 901, 1500: 1383, 2000: 1858}
+PUBLISHED_SECONDS = {2000: 95.0}
+QUICK_SIZES = (100, 200)
+FULL_SIZES = (100, 200, 500, 1000, 1500, 2000)
+START_S = 10
+LIMIT_S = 300
 LOOK_NS = 100 * MILLISECOND
+SETTLE_S = 20
 
 
 def fresh(size: int, seed: int) -> Pool:
@@ -22,18 +30,29 @@ def fresh(size: int, seed: int) -> Pool:
     return pool
 
 
-def bootstrap(size: int, seed: int) -> tuple[int, float]:
-    """All start within ten seconds and join the first: how many different sizes of the pool any
-    of them ever held at a look each 0.1 s, and after how many seconds all held all."""
+@dataclass(frozen=True)
+class Bootstrap:
+    """How many different sizes of the pool any node held, at a look each 0.1 s and each second,
+    and after how many seconds all held all (0: not within the limit)."""
+
+    views: int
+    views_by_second: int
+    seconds: float
+
+
+def bootstrap(task: tuple[int, int]) -> Bootstrap:
+    """All start within ten seconds and join the first."""
+    size, seed = task
     pool = fresh(size, seed)
     engine = pool.engine
     began = engine.now
     pool.start(0)
     started = 1
     sizes: set[int] = set()
+    by_second: set[int] = set()
     done = 0.0
-    while engine.now - began < 300 * SECOND and not done:
-        due = min(size, 1 + (engine.now - began) * size // (10 * SECOND))
+    while engine.now - began < LIMIT_S * SECOND and not done:
+        due = min(size, 1 + (engine.now - began) * size // (START_S * SECOND))
         for number in range(started, due):
             pool.start(number)
             pool.join(number, 0)
@@ -41,72 +60,128 @@ def bootstrap(size: int, seed: int) -> tuple[int, float]:
         pool.run(LOOK_NS)
         held = {sum(engine.counts_of(number)[:2]) for number in range(started)}
         sizes |= held
+        if (engine.now - began) % SECOND == 0:
+            by_second |= held
         if started == size and held == {size}:
             done = (engine.now - began) / SECOND
-    return len(sizes), done
+    return Bootstrap(len(sizes), len(by_second), done)
 
 
-def troubled(
-    size: int, seed: int, *, flips_s: int, loss: float, length_s: int
-) -> list[tuple[float, float]]:
-    """One member in a hundred loses what comes to it, for good or on and off: (seconds, part of
-    the pairs (healthy, troubled) in which the healthy one holds the other gone)."""
+@dataclass(frozen=True)
+class Trouble:
+    """What one member in a hundred has: loss of what comes to it and of what it sends, for good or
+    for so many seconds on and as many off."""
+
+    loss_in: float
+    loss_out: float = 0.0
+    flips_s: int = 0
+
+
+FLIP_FLOP = Trouble(1.0, flips_s=20)
+HEAVY_LOSS = Trouble(0.8, 0.8)
+
+
+@dataclass(frozen=True)
+class Course:
+    """By second: the part of the pairs (healthy, troubled) in which the healthy one holds the other
+    gone, and how many different sizes of the pool the healthy hold. And how often one of them held
+    another gone, or came back on that, about the troubled and about the healthy."""
+
+    gone: tuple[float, ...]
+    views: tuple[int, ...]
+    removals: int
+    returns: int
+    healthy_removed: int
+
+    @property
+    def turns(self) -> int:
+        """How often the opinion of the pool went over one half, either way."""
+        return sum((a > 0.5) != (b > 0.5) for a, b in pairwise(self.gone))
+
+
+def troubled(task: tuple[int, int, Trouble, int]) -> Course:
+    """So many seconds of that trouble."""
+    size, seed, trouble, length_s = task
     pool = fresh(size, seed)
     engine = pool.engine
     pool.boot_at_once()
-    pool.run(20 * SECOND)
+    pool.run(SETTLE_S * SECOND)
     bad = set(pool.choose(max(1, size // 100)))
     healthy = [number for number in range(size) if number not in bad]
-    began, on, seen = engine.now, False, []
-    while engine.now - began < length_s * SECOND:
-        second = (engine.now - began) // SECOND
-        now_on = second // flips_s % 2 == 0 if flips_s else True
-        if now_on != on:
-            on = now_on
-            for number in bad:
-                lossy = loss if on else 0.0
-                engine.line(number, loss_in=lossy, loss_out=0.0 if flips_s else lossy)
+    engine.log("joined", "failed", "left")
+    gone: set[tuple[int, int]] = set()
+    parts, views, told = [], [], {"joined": 0, "failed": 0, "healthy": 0}
+    for second in range(length_s):
+        on = not trouble.flips_s or second // trouble.flips_s % 2 == 0
+        for number in bad:
+            engine.line(
+                number,
+                loss_in=trouble.loss_in if on else 0.0,
+                loss_out=trouble.loss_out if on else 0.0,
+            )
         pool.run(SECOND)
-        held = sum(
-            state in ("alive", "suspect")
-            for number in healthy
-            for about, (state, _, _) in engine.rows(number).items()
-            if about in bad
-        )
-        seen.append((float(second + 1), 1 - held / (len(healthy) * len(bad))))
-    return seen
-
-
-def turns(seen: list[tuple[float, float]]) -> int:
-    """How often the opinion of the pool went over one half, either way."""
-    sides = [part > 0.5 for _, part in seen]
-    return sum(a != b for a, b in pairwise(sides))
+        for _, node, kind, about, _ in engine.take_log():
+            if node in bad:
+                continue
+            if about not in bad:
+                told["healthy"] += kind == "failed"
+                continue
+            told[kind] += 1
+            (gone.discard if kind == "joined" else gone.add)((node, about))
+        parts.append(len(gone) / (len(healthy) * len(bad)))
+        views.append(len({sum(engine.counts_of(number)[:2]) for number in healthy}))
+    return Course(tuple(parts), tuple(views), told["failed"], told["joined"], told["healthy"])
 
 
 def run(quick: bool, jobs: int) -> Result:
-    """The three experiments run one after the other; `jobs` is not used."""
     result = Result("Rapid: where SWIM is weak")
+    add_bootstrap(result, QUICK_SIZES if quick else FULL_SIZES, jobs)
+    add_troubles(result, 100 if quick else 1000, 120 if quick else 400, jobs)
+    return result
+
+
+def add_bootstrap(result: Result, sizes: tuple[int, ...], jobs: int) -> None:
     rows = []
-    for size in (100, 200) if quick else (100, 200, 1000):
-        views, seconds = bootstrap(size, 1)
-        rows.append([size, views, seconds, PUBLISHED_VIEWS.get(size, "-")])
-        result.demand(views > 5, f"rapid: {size} nodes had {views} views")
-    header = ["nodes", "different views", "seconds until all hold all", "published views"]
+    for size, found in zip(
+        sizes, work.each(bootstrap, [(size, 1) for size in sizes], jobs), strict=True
+    ):
+        published = PUBLISHED_VIEWS.get(size)
+        seconds = PUBLISHED_SECONDS.get(size)
+        rows.append(
+            [size, found.views, found.views_by_second, published or "-",
+             ratio(found.views_by_second, published) if published else "-",
+             found.seconds, seconds or "-", ratio(found.seconds, seconds) if seconds else "-"]
+        )  # fmt: skip
+        result.demand(found.views > size / 2, f"rapid: {size} nodes had {found.views} views")
+        result.demand(found.seconds > 0, f"rapid: {size} nodes never held each other")
+    header = ["nodes", "different views", "at a look each second", "published", "ratio",
+              "seconds until all hold all", "published", "ratio"]  # fmt: skip
     result.tables.append(table(header, rows))
-    size = 100 if quick else 1000
-    length = 120 if quick else 400
-    flip = troubled(size, 1, flips_s=20, loss=1.0, length_s=length)
-    heavy = troubled(size, 1, flips_s=0, loss=0.8, length_s=length)
+
+
+def add_troubles(result: Result, size: int, length_s: int, jobs: int) -> None:
+    troubles = {
+        "one-way loss, 20 s on, 20 s off": FLIP_FLOP,
+        "80 % loss, both ways": HEAVY_LOSS,
+    }
+    tasks = [(size, 1, trouble, length_s) for trouble in troubles.values()]
+    courses = dict(zip(troubles, work.each(troubled, tasks, jobs), strict=True))
     rows = [
-        ["one-way loss, 20 s on, 20 s off", turns(flip), max(part for _, part in flip),
-         flip[-1][1]],
-        ["80 % loss, both ways", turns(heavy), max(part for _, part in heavy), heavy[-1][1]],
+        [name, each.turns, 100 * max(each.gone), 100 * each.gone[-1], max(each.views),
+         each.views[-1], each.removals, each.returns, each.healthy_removed]
+        for name, each in courses.items()
     ]  # fmt: skip
-    header = [f"1 % of {size} nodes have", "opinion changed", "most that held them gone",
-              "in the end"]  # fmt: skip
+    header = [f"1 % of {size} nodes, {length_s} s", "opinion changed", "most held them gone, %",
+              "in the end, %", "most different views at once", "in the end", "removals", "returns",
+              "removals of healthy ones"]  # fmt: skip
     result.tables.append(table(header, rows))
+    for name, course in courses.items():
+        result.demand(max(course.gone) > 0.5, f"rapid: {name}: at most {max(course.gone):.0%} gone")
+    result.demand(courses["80 % loss, both ways"].returns > 0, "rapid: nobody lossy came back")
     result.pictures["rapid"] = chart(
         "Part of the pool that holds the troubled members gone", "seconds", "part",
-        {"flip-flop": flip, "80 % loss": heavy},
+        {
+            name.split(",")[0]: [(second + 1.0, part) for second, part in enumerate(course.gone)]
+            for name, course in courses.items()
+        },
     )  # fmt: skip
-    return result

@@ -19,7 +19,6 @@ from gossip.sim.papers.lifeguard_published import TABLE_IV, TABLE_V, TABLE_VII
 from gossip.sim.papers.lifeguard_runs import Grid, Runs, Task, physics
 from gossip.sim.papers.lifeguard_tables import SLOW, WRONG, sweep_grids
 from gossip.sim.papers.result import Result, chart, percentile, ratio, table
-from gossip.sim.papers.vivaldi import run as vivaldi
 from gossip.sim.work import Effort
 
 SECOND = 1_000_000_000
@@ -220,12 +219,6 @@ def test_lifeguards_tables_name_what_is_not_as_published(monkeypatch: pytest.Mon
     ]
     assert any("messages: Buddy System: 200" in each for each in load.misses)
     assert any("FP: 5/6: 6.1" in each for each in swept.misses)
-
-
-def test_coordinates_keep_the_published_bounds() -> None:
-    result = vivaldi(True, 1)
-    assert result.misses == []
-    assert result.pictures["vivaldi"].startswith("<svg")
 
 
 def test_tables_percentiles_and_pictures() -> None:

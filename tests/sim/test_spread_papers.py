@@ -1,14 +1,18 @@
-"""SWIM, Serf's formula, Rapid: that the published laws are met, and single runs of each."""
+"""SWIM, Serf's formula, Rapid and Vivaldi: that the published laws are met, single runs of each,
+and a second Vivaldi written from the page, which moves as the core's does.
+"""
 
 from __future__ import annotations
 
 from itertools import product
-from math import e, inf
+from math import e, hypot, inf
 from statistics import fmean
 
 import pytest
 
-from gossip.sim.papers import rapid, serf_convergence, swim
+from gossip._core import Rng
+from gossip._serf.coordinates import Coordinate, Vivaldi
+from gossip.sim.papers import rapid, serf_convergence, swim, vivaldi
 from gossip.sim.papers.result import Result
 from gossip.sim.papers.serf_convergence import Case, Spread
 
@@ -114,3 +118,77 @@ def test_a_member_that_hears_nothing_is_removed_and_one_that_hears_little_comes_
     assert (deaf.turns, deaf.removals, deaf.returns) == (1, 29, 0)
     lossy = rapid.troubled((30, 1, rapid.HEAVY_LOSS, 200))
     assert lossy.removals >= lossy.returns > 0
+
+
+# --- Vivaldi ------------------------------------------------------------------------------------
+
+
+def test_coordinates_keep_the_published_bounds_at_the_seeds_of_the_tests() -> None:
+    result = vivaldi.run(True, 1)
+    assert result.misses == []
+    assert result.pictures["vivaldi"].startswith("<svg")
+
+
+class PlainVivaldi:
+    """Serf §14.4 once more, line by line as the page has it, with lists and no shared code."""
+
+    def __init__(self, rng: Rng, dimensions: int) -> None:
+        self.rng = rng
+        self.vec = [0.0] * dimensions
+        self.height, self.error, self.adjustment = 1e-5, 1.5, 0.0
+        self.heard: dict[int, list[float]] = {}
+        self.samples = [0.0] * 20
+        self.count = 0
+
+    def raw(self, other: PlainVivaldi) -> float:
+        return hypot(*(a - b for a, b in zip(self.vec, other.vec, strict=True))) + (
+            self.height + other.height
+        )
+
+    def distance(self, other: PlainVivaldi) -> float:
+        raw = self.raw(other)
+        adjusted = raw + self.adjustment + other.adjustment
+        return int((adjusted if adjusted > 0 else raw) * 1e9) / 1e9
+
+    def push(self, force: float, other: PlainVivaldi) -> None:
+        away = [a - b for a, b in zip(self.vec, other.vec, strict=True)]
+        length = hypot(*away)
+        if length <= 1e-6:
+            away = [(self.rng.u64() >> 11) / 2**53 - 0.5 for _ in away]
+        self.vec = [a + force * b / hypot(*away) for a, b in zip(self.vec, away, strict=True)]
+        if length > 1e-6:
+            height = (self.height + other.height) * force / length + self.height
+            self.height = max(height, 1e-5)
+
+    def update(self, number: int, other: PlainVivaldi, rtt: float) -> None:
+        self.heard[number] = [*self.heard.get(number, []), rtt][-3:]
+        rtt = sorted(self.heard[number])[len(self.heard[number]) // 2]
+        distance = self.distance(other)
+        weight = 0.25 * self.error / (self.error + other.error)
+        wrong = abs(distance - rtt) / rtt
+        self.error = min(weight * wrong + self.error * (1 - weight), 1.5)
+        self.push(weight * (rtt - distance), other)
+        self.samples[self.count % 20] = rtt - self.raw(other)
+        self.count += 1
+        self.adjustment = sum(self.samples) / 40
+        origin = PlainVivaldi(self.rng, len(self.vec))
+        self.push(-((origin.distance(self) / 150) ** 2), origin)
+
+
+@pytest.mark.parametrize("name", ["line", "height circle", "split"])
+def test_a_second_vivaldi_written_from_the_page_goes_the_same_way(name: str) -> None:
+    topology = vivaldi.TOPOLOGIES[name]
+    rng, plain_rng, draw = Rng(7), Rng(7), Rng(8)
+    start = Coordinate((0.0,) * topology.dimensions)
+    nodes = [Vivaldi(rng.u64, start) for _ in range(topology.nodes)]
+    plain = [PlainVivaldi(plain_rng, topology.dimensions) for _ in range(topology.nodes)]
+    for _ in range(100 * topology.nodes):
+        i, j = draw.below(topology.nodes), draw.below(topology.nodes)
+        if i != j:
+            nodes[i].update(f"node_{j}", nodes[j].coordinate, topology.rtt(i, j))
+            plain[i].update(j, plain[j], topology.rtt(i, j))
+    for node, other in zip(nodes, plain, strict=True):
+        assert node.coordinate.vec == pytest.approx(other.vec, abs=1e-7)
+        assert node.coordinate.height == pytest.approx(other.height, abs=1e-7)
+        assert node.coordinate.adjustment == pytest.approx(other.adjustment, abs=1e-7)
+        assert node.coordinate.error == pytest.approx(other.error, abs=1e-6)

@@ -160,6 +160,7 @@ cdef struct serf_gauges_t:
 
 cdef struct opened_t
 cdef struct pack_t
+cdef struct large_t
 cdef struct swim_t
 cdef struct lock_t
 
@@ -168,6 +169,7 @@ cdef class Scratch:
     cdef batch_t* inbound            # one slot, for packets that come as bytes
     cdef opened_t* opened
     cdef pack_t* pack
+    cdef large_t* large
 
 cdef class Swim:
     cdef swim_t* swim

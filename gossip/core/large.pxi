@@ -1,14 +1,33 @@
 # large.pxi: where large buffers go. The system takes and gives pages slowly: a table of 10,000
 # costs more in page faults than in merging. So the last few large buffers are kept for the next
 # stream that needs one, and what cannot be kept is given back bit by bit: that takes its time.
+# Cores that share their scratch share these too: in a simulation of thousands, two large buffers
+# for each would be most of the memory, and nobody waits while pages are given back.
 
 cdef struct trash_t:           # a large buffer nobody needs, linked through its own bytes
     trash_t* next
     size_t bytes
 
 cdef struct large_t:
+    uint32_t owners
+    bint shared                # by several cores
     buffer_t[SPARE_BUFFERS] spares
     trash_t* trash
+
+
+cdef large_t* large_new() noexcept nogil:
+    """None kept yet, one owner; NULL without memory."""
+    cdef large_t* large = <large_t*>calloc(1, sizeof(large_t))
+    if large != NULL:
+        large.owners = 1
+    return large
+
+
+cdef large_t* large_retain(large_t* self, bint shared) noexcept nogil:
+    """One more owner; `shared`: it is not the only core."""
+    self.owners += 1
+    self.shared = self.shared or shared
+    return self
 
 
 cdef void large_discard(large_t* self, buffer_t* b) noexcept nogil:
@@ -24,6 +43,9 @@ cdef void large_discard(large_t* self, buffer_t* b) noexcept nogil:
             self.spares[i] = b[0]
             buffer_init(b)
             return
+    if self.shared:
+        buffer_free(b)
+        return
     trash = <trash_t*>b.data
     trash.next = self.trash
     trash.bytes = bytes
@@ -59,9 +81,16 @@ cdef void large_give_back(large_t* self) noexcept nogil:
     munmap(<uint8_t*>trash + left, n)
 
 
-cdef void large_free(large_t* self) noexcept nogil:
+cdef void large_release(large_t* self) noexcept nogil:
+    """One owner less; the last one frees all. NULL is fine."""
     cdef int i
+    if self == NULL:
+        return
+    self.owners -= 1
+    if self.owners:
+        return
     while self.trash != NULL:
         large_give_back(self)
     for i in range(SPARE_BUFFERS):
         buffer_free(&self.spares[i])
+    free(self)

@@ -146,17 +146,25 @@ cdef class Scratch:
         self.inbound = new_batch(1, DATAGRAM_BYTES_MAX)
         self.opened = opened_new()
         self.pack = <pack_t*>calloc(1, sizeof(pack_t))
-        if self.opened == NULL or self.pack == NULL:
+        self.large = large_new()
+        if self.opened == NULL or self.pack == NULL or self.large == NULL:
             raise MemoryError()
 
     def __dealloc__(self):
         free_batch(self.out)
         free_batch(self.inbound)
         opened_free(self.opened)
+        large_release(self.large)           # the cores have the rest of it
         if self.pack != NULL:
             buffer_free(&self.pack.bytes)
             buffer_free(&self.pack.message)
             free(self.pack)
+
+
+cdef void lend_scratch(swim_t* s, Scratch scratch, bint shared) noexcept:
+    s.opened = scratch.opened
+    s.pack = scratch.pack
+    s.large = large_retain(scratch.large, shared)   # until the core is freed, which needs it
 
 
 cdef void free_swim(swim_t* s) noexcept:
@@ -188,7 +196,8 @@ cdef void free_swim(swim_t* s) noexcept:
     table_free(&s.table)                     # the table may be the last owner of the identities
     replay_free(&s.replay)
     blob_release(s.local_state)
-    large_free(&s.large)
+    large_release(s.large)
+    free(s.waiters)
     buffer_free(&s.ack_payload)
     free(s.cidrs)
     identities_release(s.identities)

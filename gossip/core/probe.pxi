@@ -8,14 +8,22 @@
 # --- waiters: acks for others, and for pings by hand --------------------------------------------
 
 cdef waiter_t* find_waiter(swim_t* s, uint32_t sequence) noexcept nogil:
-    cdef waiter_t* waiter = &s.waiters[sequence % PENDING_ACKS_MAX]
-    return waiter if sequence and waiter.sequence == sequence else NULL
+    cdef waiter_t* waiter
+    if sequence == 0 or s.waiters == NULL:
+        return NULL
+    waiter = &s.waiters[sequence % PENDING_ACKS_MAX]
+    return waiter if waiter.sequence == sequence else NULL
 
 
 cdef waiter_t* new_waiter(swim_t* s, uint8_t timer, int64_t deadline_ns) noexcept nogil:
     """Waits for the ack of a new sequence number; NULL when its slot is still taken."""
     cdef uint32_t sequence = next_sequence(s)
-    cdef waiter_t* waiter = &s.waiters[sequence % PENDING_ACKS_MAX]
+    cdef waiter_t* waiter
+    if s.waiters == NULL:
+        s.waiters = <waiter_t*>calloc(PENDING_ACKS_MAX, sizeof(waiter_t))
+        if s.waiters == NULL:
+            return NULL
+    waiter = &s.waiters[sequence % PENDING_ACKS_MAX]
     if waiter.sequence:
         return NULL
     memset(waiter, 0, sizeof(waiter_t))

@@ -58,12 +58,12 @@ cdef sender_t* push_pull_sender(swim_t* s, bint join) noexcept nogil:
 cdef void sender_free(swim_t* s, sender_t* o) noexcept nogil:
     if o != NULL:
         blob_release(o.tail)
-        large_discard(&s.large, &o.state.head)
-        large_discard(&s.large, &o.state.body)
-        large_discard(&s.large, &o.state.scratch)
+        large_discard(s.large, &o.state.head)
+        large_discard(s.large, &o.state.body)
+        large_discard(s.large, &o.state.scratch)
         pass_drop(&o.pass_)
         buffer_free(&o.plain)
-        large_discard(&s.large, &o.out)
+        large_discard(s.large, &o.out)
         free(o)
 
 
@@ -220,7 +220,7 @@ cdef bint sender_make(swim_t* s, sender_t* o, bint label, bint* made) noexcept n
         return False
     if not write_some(s, o):
         return False
-    large_expect(&s.large, &o.out, o.plain.len)
+    large_expect(s.large, &o.out, o.plain.len)
     if not s.envelope.compression:
         if not buffer_append_slice(&o.out, buffer_slice(&o.plain)):
             return False

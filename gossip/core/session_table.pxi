@@ -182,8 +182,8 @@ cdef void free_session(swim_t* s, session_t* session) noexcept nogil:
     if session.queued:
         forget_work(s, session)
     for i in range(STREAM_LAYERS):
-        large_discard(&s.large, &session.reader.buffers[i])
-    large_discard(&s.large, &session.reader.kept)
+        large_discard(s.large, &session.reader.buffers[i])
+    large_discard(s.large, &session.reader.kept)
     stream_reader_free(&session.reader)
     sender_free(s, session.sender)
     if session.receiver.reading != NULL:

@@ -336,7 +336,7 @@ cdef void work_a_slice(swim_t* s) noexcept nogil:
         forget_work(s, session)
         work_on(s, session)
     elif s.large.trash != NULL:
-        large_give_back(&s.large)
+        large_give_back(s.large)
 
 
 # --- what the driver reports ----------------------------------------------------------------------
@@ -360,7 +360,7 @@ cdef void session_received(swim_t* s, uint32_t stream, const uint8_t* data,
     if stream_takes(&session.reader) and not may_receive(s, session, size):
         over_budget(s, session)
         return
-    large_expect(&s.large, &session.reader.buffers[0], size)
+    large_expect(s.large, &session.reader.buffers[0], size)
     stream_take(&session.reader, data, size)
     if session.stage == STAGE_WAIT:
         session.stage = STAGE_READ

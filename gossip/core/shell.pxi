@@ -29,8 +29,7 @@ cdef class Swim:
         self.scratch = scratch if scratch is not None else Scratch()
         self.out = self.scratch.out
         self.inbound = self.scratch.inbound
-        s.opened = self.scratch.opened
-        s.pack = self.scratch.pack
+        lend_scratch(s, self.scratch, scratch is not None)
         self._identities = identities if identities is not None else Identities(seed_)
         s.identities = (<Identities>self._identities).set
         s.shares = identities is not None or scratch is not None

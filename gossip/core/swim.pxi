@@ -206,7 +206,7 @@ cdef struct swim_t:
     int64_t work               # that this entry may still do
     int64_t behind_ns          # when the last tick left timers that were due; INT64_MIN: it did not
     int64_t stalled_ns         # when this process was last seen to have stood still
-    large_t large
+    large_t* large             # the scratch's
     # Who this node is.
     uint32_t self_row
     addr_t address
@@ -222,7 +222,7 @@ cdef struct swim_t:
     bint gossip_paused         # by a simulator
     # What is under way.
     probe_t probe
-    waiter_t[PENDING_ACKS_MAX] waiters
+    waiter_t* waiters          # PENDING_ACKS_MAX of them; NULL: there never was one
     bint push_pull_staggered
     uint32_t gossip_turn       # destinations of gossip rounds so far
     uint32_t limit_members     # for how many `limit` was computed

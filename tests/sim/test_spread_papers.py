@@ -49,9 +49,11 @@ def test_a_change_reaches_a_pool_by_the_law_of_three_contacts_a_round() -> None:
 def test_gossip_alone_misses_whom_no_copy_within_the_retransmit_limit_reaches() -> None:
     case = Case(loss=0.5, probes=False)
     assert serf_convergence.missed_part(30, case) == pytest.approx(e**-4)  # half of 8 copies
-    missed = sum(serf_convergence.spread((30, case, seed)).missed for seed in range(1, 41))
+    done = [serf_convergence.spread((30, case, seed)) for seed in range(1, 41)]
+    missed = sum(each.missed for each in done if each.spread)
     expected = 40 * 29 * e**-4  # 21
     assert expected / 2 < missed < 2 * expected
+    assert serf_convergence.died_out(30, case) == pytest.approx(1 / 256)
 
 
 def test_whom_nothing_reached_counts_as_late_not_as_not_there() -> None:
@@ -67,7 +69,7 @@ def test_a_pool_that_is_late_or_unreached_is_a_miss() -> None:
     result = Result("")
     late = Spread(tuple(2.0 for _ in range(99)), 100)
     serf_convergence.judge(result, 100, Case(), [late])
-    unreached = Spread(tuple(0.6 for _ in range(89)), 100)
+    unreached = Spread(tuple(0.6 for _ in range(69)), 100)
     serf_convergence.judge(result, 100, HALF, [unreached])
     assert len(result.misses) == 2
     serf_convergence.judge(result, 100, Case(), [Spread(tuple(0.6 for _ in range(99)), 100)])

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, exp, inf, log, log10, sqrt
+from statistics import fmean
 
 from gossip.sim import work
 from gossip.sim.papers.result import Result, chart, ratio, table
@@ -19,6 +20,7 @@ from gossip.sim.pool import AS_MEMBERLIST, MILLISECOND, SECOND, Pool, lan
 INTERVAL_S = 0.2
 FANOUT = 3
 RETRANSMIT_MULT = 4
+DATAGRAM = 1400
 STEPS_MAX = 100_000
 LOOK_ON_S = 6
 NO_PROBES_NS = 3600 * SECOND
@@ -30,19 +32,42 @@ LARGE = 5000
 
 @dataclass(frozen=True)
 class Case:
-    """What part of the datagrams is lost, what part of the members fails, and who probes."""
+    """What part of the datagrams is lost, what part of the members fails; whether they probe, how
+    much a datagram holds, and up to which size that is run."""
 
     loss: float = 0.0
     failed: float = 0.0
     probes: bool = True
+    datagram: int = DATAGRAM
+    largest: int = 10_000
 
     @property
     def passed(self) -> float:
         """The part of what is sent that is of use."""
         return (1 - self.loss) * (1 - self.failed)
 
+    @property
+    def crowded(self) -> bool:
+        """With so much lost, suspicions and refutations fill every datagram."""
+        return self.loss >= 0.5 and self.probes and self.datagram == DATAGRAM
 
-CASES = (Case(), Case(loss=0.25), Case(loss=0.5), Case(loss=0.5, probes=False), Case(failed=0.3))
+    @property
+    def loss_in_words(self) -> str:
+        return (
+            f"{self.loss:.0%}"
+            + ("" if self.probes else ", gossip alone")
+            + ("" if self.datagram == DATAGRAM else f", datagrams of {self.datagram:,} bytes")
+        )
+
+
+CASES = (
+    Case(),
+    Case(loss=0.25),
+    Case(loss=0.5),
+    Case(loss=0.5, probes=False),
+    Case(loss=0.5, datagram=8 * DATAGRAM, largest=1000),
+    Case(failed=0.3),
+)
 
 
 def formula(size: int, case: Case, at_s: float) -> float:
@@ -64,18 +89,29 @@ def law_time(size: int, case: Case, part: float) -> float:
     return INTERVAL_S * log((size - 1) * part / (1 - part)) / (FANOUT * case.passed)
 
 
+def copies(size: int) -> int:
+    """How often each member may send a change: its retransmit limit."""
+    return RETRANSMIT_MULT * ceil(log10(size + 1))
+
+
 def missed_part(size: int, case: Case) -> float:
-    """Whom no copy reaches when each member sends all that its retransmit limit allows."""
-    limit = RETRANSMIT_MULT * ceil(log10(size + 1))
-    return exp(-limit * case.passed)
+    """Whom none of the copies that all others send reaches."""
+    return exp(-copies(size) * case.passed)
+
+
+def died_out(size: int, case: Case) -> float:
+    """How likely each copy that the source itself sends is lost: then nobody hears of it."""
+    return (1 - case.passed) ** copies(size)
 
 
 @dataclass(frozen=True)
 class Spread:
-    """When each living member but the source knew, in seconds, in order."""
+    """When each living member but the source knew, in seconds, in order; and how many claims a
+    member still has to send in the end."""
 
     times: tuple[float, ...]
     living: int
+    waiting: float = 0.0
 
     def time_of(self, part: float) -> float:
         """inf: fewer were reached."""
@@ -86,12 +122,18 @@ class Spread:
     def missed(self) -> int:
         return self.living - 1 - len(self.times)
 
+    @property
+    def spread(self) -> bool:
+        """Whether it did not die out at the source."""
+        return len(self.times) > self.living / 2
+
 
 def spread(task: tuple[int, Case, int]) -> Spread:
     """One change in one pool of that size, from that seed."""
     size, case, seed = task
     probing = {} if case.probes else {"probe_interval_ns": NO_PROBES_NS}
-    pool = Pool(size, lan(**AS_MEMBERLIST, **probing), seed)
+    settings = lan(**AS_MEMBERLIST, **probing, udp_buffer_size=case.datagram)
+    pool = Pool(size, settings, seed)
     pool.engine.delay("uniform", 100_000, MILLISECOND)
     pool.boot_at_once()
     pool.engine.network(loss=case.loss)
@@ -110,7 +152,8 @@ def spread(task: tuple[int, Case, int]) -> Spread:
         for at, node, _, about, _ in pool.engine.take_log()
         if about == source and node != source
     )
-    return Spread(tuple(times), len(up))
+    waiting = sum(pool.swims[number].stats()["broadcasts_queued"] for number in up)
+    return Spread(tuple(times), len(up), waiting / len(up))
 
 
 def middle(times: Sequence[float]) -> float:
@@ -133,6 +176,18 @@ def compared(size: int, case: Case, part: float, done: Sequence[Spread]) -> list
     return [in_words(times), by_formula, ratio(found, by_formula) if found < inf else "-"]
 
 
+def cells(size: int, case: Case, done: Sequence[Spread]) -> list[object]:
+    asked = sum(each.living - 1 for each in done)
+    return [
+        *compared(size, case, 0.99, done),
+        law_time(size, case, 0.99),
+        *compared(size, case, 0.9999, done),
+        100 * sum(each.missed for each in done) / asked,
+        100 * (missed_part(size, case) + died_out(size, case)),
+        round(fmean(each.waiting for each in done)),
+    ]
+
+
 def run(quick: bool, jobs: int) -> Result:
     result = Result("Serf: seconds until 99 % and 99.99 % of the living members know")
     sizes = QUICK_RUNS if quick else FULL_RUNS
@@ -140,22 +195,20 @@ def run(quick: bool, jobs: int) -> Result:
     curves: dict[str, list[tuple[float, float]]] = {}
     for case in CASES:
         for size, runs in sizes.items():
+            if size > case.largest:
+                continue
             tasks = [(size, case, seed) for seed in range(1, runs + 1)]
             done = list(work.each(spread, tasks, 1 if size >= LARGE else jobs))
-            asked = sum(each.living - 1 for each in done)
-            missed = sum(each.missed for each in done)
-            loss = f"{case.loss:.0%}" + ("" if case.probes else ", gossip alone")
-            rows.append(
-                [size, loss, f"{case.failed:.0%}", runs, *compared(size, case, 0.99, done),
-                 law_time(size, case, 0.99), *compared(size, case, 0.9999, done),
-                 100 * missed / asked, 100 * missed_part(size, case)]
-            )  # fmt: skip
+            rows.append([size, case.loss_in_words, f"{case.failed:.0%}", runs,
+                         *cells(size, case, done)])  # fmt: skip
             judge(result, size, case, done)
             if case == CASES[0]:
                 curves |= curves_of(size, done[0])
-    header = ["members", "loss", "failed", "runs", "99 % know", "formula", "ratio",
-              "law of 3 contacts", "99.99 % know", "formula", "ratio",
-              f"missed in {LOOK_ON_S} s, %", "by the retransmit limit, %"]  # fmt: skip
+    header = [
+        "members", "loss", "failed", "runs", "99 % know", "formula", "ratio", "law of 3 contacts",
+        "99.99 % know", "formula", "ratio", f"missed in {LOOK_ON_S} s, %",
+        "by the retransmit limit, %", "claims waiting",
+    ]  # fmt: skip
     result.tables.append(table(header, rows))
     result.pictures["serf-convergence"] = chart(
         "Part of the members that know, without loss", "seconds", "part", curves
@@ -167,11 +220,11 @@ def judge(result: Result, size: int, case: Case, done: Sequence[Spread]) -> None
     """Gossip alone has to keep to the law; probes help, until suspicions fill the packets."""
     name = f"serf-convergence: {size} members, {case}"
     time = middle([each.time_of(0.99) for each in done])
-    missed = sum(each.missed for each in done)
-    asked = sum(each.living - 1 for each in done)
+    missed = sum(each.missed for each in done if each.spread)
+    asked = sum(each.living - 1 for each in done if each.spread)
     expected = asked * missed_part(size, case)
-    if case.probes and case.loss == 0.5:
-        result.demand(missed < 0.1 * asked, f"{name}: {missed} of {asked} were missed")
+    if case.crowded:
+        result.demand(missed < 0.2 * asked, f"{name}: {missed} of {asked} were missed")
         return
     law = law_time(size, case, 0.99)
     # In pools of 30 nothing but all is 99 %: half the runs may miss one.
@@ -179,7 +232,7 @@ def judge(result: Result, size: int, case: Case, done: Sequence[Spread]) -> None
     result.demand(
         missed <= expected + 4 * sqrt(expected) + 2, f"{name}: {missed} missed, not {expected:.1f}"
     )
-    if not case.probes and expected > 10:
+    if expected > 10:
         result.demand(missed >= expected / 2, f"{name}: {missed} missed, not {expected:.1f}")
 
 

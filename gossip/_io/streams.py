@@ -187,6 +187,7 @@ class Streams:
         self._connections: set[Connection] = set()
         self._by_stream: dict[int, Connection] = {}
         self._dialling: dict[int, asyncio.Task[None]] = {}
+        self._dialled: set[socket.socket] = set()  # until they are connections, or failed
         self._lingering: set[Connection] = set()
         self._empty: asyncio.Future[None] | None = None
         self._closed = False
@@ -217,6 +218,7 @@ class Streams:
         self.silence()
         listening = self._server.sockets if self._server is not None else ()
         streams = [connection.descriptor() for connection in self._connections]
+        streams += [sock.fileno() for sock in self._dialled]
         forks.deaden(
             [listener.fileno() for listener in listening], [each for each in streams if each >= 0]
         )
@@ -317,13 +319,29 @@ class Streams:
     # Dialling.
 
     async def _dial(self, stream: int, ip: bytes, port: int) -> None:
-        host = str(ipaddress.ip_address(ip))
+        if self._closed:
+            return
         try:
-            await self._loop.create_connection(lambda: Connection(self, stream), host, port)
+            await self._connect(stream, ip, port)
         except Exception as error:
             if not self._closed:
                 self._core.stream_failed(stream, reason_of(error), time.monotonic_ns())
                 self._pump()
+
+    async def _connect(self, stream: int, ip: bytes, port: int) -> None:
+        """As `create_connection` does by itself, but a child of a fork can find the socket."""
+        family = socket.AF_INET6 if len(ip) == 16 else socket.AF_INET
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        self._dialled.add(sock)
+        try:
+            sock.setblocking(False)
+            await connected(self._loop, sock, (str(ipaddress.ip_address(ip)), port))
+            await self._loop.create_connection(lambda: Connection(self, stream), sock=sock)
+        except BaseException:
+            sock.close()
+            raise
+        finally:
+            self._dialled.discard(sock)
 
     def _end(self, stream: int) -> None:
         connection = self._by_stream.get(stream)
@@ -331,6 +349,25 @@ class Streams:
             connection.end()
         elif stream in self._dialling:
             self._dialling[stream].cancel()
+
+
+async def connected(
+    loop: asyncio.AbstractEventLoop, sock: socket.socket, address: tuple[str, int]
+) -> None:
+    """Connects to an IP address. uvloop's `sock_connect` would look it up on a thread, and a child
+    of a fork could take the answer."""
+    try:
+        sock.connect(address)
+    except BlockingIOError:
+        writable = asyncio.Event()
+        loop.add_writer(sock, writable.set)
+        try:
+            await writable.wait()
+        finally:
+            loop.remove_writer(sock)
+        error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if error:
+            raise OSError(error, os.strerror(error)) from None
 
 
 def unmapped(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:

@@ -72,6 +72,33 @@ async def test_a_child_that_keeps_its_loop_takes_no_stream_from_its_parent() -> 
         assert 0 < await b.ping("a") < 1
 
 
+async def test_a_child_that_keeps_its_loop_takes_no_dial_from_its_parent() -> None:
+    """The dial is under way at the fork, and the child hears first that it is through."""
+    async with node("b") as b, node("a", retry_join=0) as a:
+        joining = asyncio.create_task(a.join(str(b.address)))
+        assert a._driver is not None
+        while not a._driver._streams._dialling:
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)  # its first step, which calls; the loop has not looked since
+        asked, ask = os.pipe()
+        turned, say = os.pipe()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            child = os.fork()
+        if child == 0:
+            os.close(ask)
+            await _turn(asked, say)
+        os.close(say)
+        try:
+            os.write(ask, b".")
+            assert select.select([turned], [], [], SECONDS_MAX)[0], "the child turns its loop"
+            assert (await joining).reached == 1
+        finally:
+            os.close(ask)
+            await asyncio.to_thread(os.waitpid, child, 0)
+        assert 0 < await b.ping("a") < 1
+
+
 _STREAM_PING = encode_message("ping", {"SeqNo": 7, "Node": "a"})
 
 

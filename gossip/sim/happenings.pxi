@@ -32,6 +32,10 @@ cdef struct queued_t:           # what waits in a node's socket
     queued_t* next
     happening_t item
 
+cdef struct inbox_t:            # oldest first
+    queued_t* first
+    queued_t* last
+
 cdef struct segment_t:          # what one end of a stream has still to bring over to the other
     segment_t* next
     parcel_t* parcel            # owned, or NULL

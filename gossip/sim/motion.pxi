@@ -232,51 +232,59 @@ cdef void carry_on(world_t* w, const happening_t* item) noexcept nogil:
 
 # --- one step -----------------------------------------------------------------------------------
 
+cdef inline bint anything_waits(const node_t* node) noexcept nogil:
+    return node.datagrams.first != NULL or node.streams.first != NULL
+
+
 cdef void plan_serve(world_t* w, uint32_t number) noexcept nogil:
     """Has a node that runs take the next of what waits when it is free."""
     cdef node_t* node = &w.nodes[number]
-    if node.inbox != NULL and not node.serving and node.pause == PAUSE_NONE:
+    if anything_waits(node) and not node.serving and node.pause == PAUSE_NONE:
         node.serving = True
         plan(w, node.busy_until, HAPPENS_SERVE, number, NONE, 0, NULL)
 
 
 cdef bint waits(world_t* w, uint32_t number, const happening_t* item) noexcept nogil:
-    """Whether something came to a node that is paused or busy: it waits in the socket, or is lost
+    """Whether something came to a node that is paused or busy: it waits in its socket, or is lost
     where that is full."""
     cdef node_t* node = &w.nodes[number]
+    cdef inbox_t* inbox = &node.streams
     cdef queued_t* queued
-    cdef uint32_t size = 0
-    if not node.up or (node.pause == PAUSE_NONE and node.inbox == NULL
+    cdef uint32_t size
+    if not node.up or (node.pause == PAUSE_NONE and not anything_waits(node)
                        and node.busy_until <= w.now):
         return False
     if item.kind == HAPPENS_ARRIVAL:
+        inbox = &node.datagrams
         size = item.parcel.len + SOCKET_OVERHEAD
         if w.socket_bytes and node.inbox_bytes + size > w.socket_bytes:
             w.counts[COUNT_LOST] += 1
             free(item.parcel)
             return True
+        node.inbox_bytes += size
     queued = <queued_t*>malloc(sizeof(queued_t))
     if queued == NULL:
         w.failed = True
         return False
     queued.next = NULL
     queued.item = item[0]
-    if node.inbox == NULL:
-        node.inbox = queued
+    if inbox.first == NULL:
+        inbox.first = queued
     else:
-        node.inbox_last.next = queued
-    node.inbox_last = queued
-    node.inbox_bytes += size
+        inbox.last.next = queued
+    inbox.last = queued
     plan_serve(w, number)
     return True
 
 
 cdef bint take_queued(node_t* node, happening_t* item) noexcept nogil:
-    cdef queued_t* queued = node.inbox
+    """The next of what waits: of streams before datagrams, as memberlist has a thread for each."""
+    cdef inbox_t* inbox = &node.streams if node.streams.first != NULL else &node.datagrams
+    cdef queued_t* queued = inbox.first
     if queued == NULL:
         return False
     item[0] = queued.item
-    node.inbox = queued.next
+    inbox.first = queued.next
     if item.kind == HAPPENS_ARRIVAL:
         node.inbox_bytes -= item.parcel.len + SOCKET_OVERHEAD
     free(queued)

@@ -89,8 +89,8 @@ cdef struct node_t:
     double loss_out
     int64_t rate                # bytes a second out; 0: no bound
     int64_t line_free           # when what was sent has left
-    queued_t* inbox             # what came while it was paused or busy, oldest first
-    queued_t* inbox_last
+    inbox_t datagrams           # what came while it was paused or busy; streams have sockets of
+    inbox_t streams             # their own and do not wait behind datagrams
     uint32_t inbox_bytes        # of datagrams, as a system counts them
     bint serving                # a happening to take the next of it is planned
     uint32_t* pipes             # NONE or a pipe, by stream modulo PIPES_OF_A_NODE

@@ -66,14 +66,20 @@ def test_whom_nothing_reached_counts_as_late_not_as_not_there() -> None:
 
 
 def test_a_pool_that_is_late_or_unreached_is_a_miss() -> None:
-    result = Result("")
-    late = Spread(tuple(2.0 for _ in range(99)), 100)
-    serf_convergence.judge(result, 100, Case(), [late])
-    unreached = Spread(tuple(0.6 for _ in range(69)), 100)
-    serf_convergence.judge(result, 100, HALF, [unreached])
-    assert len(result.misses) == 2
-    serf_convergence.judge(result, 100, Case(), [Spread(tuple(0.6 for _ in range(99)), 100)])
-    assert len(result.misses) == 2
+    def misses(case: Case, reached: int, seconds: float, waiting: float = 0.0) -> int:
+        result = Result("")
+        done = Spread((seconds,) * reached, 100, waiting)
+        serf_convergence.judge(result, 100, case, [done])
+        return len(result.misses)
+
+    assert misses(Case(), 99, 0.6) == 0
+    assert misses(Case(), 99, 2.0) == 1  # late
+    assert misses(Case(), 90, 0.6) == 2  # 9 unreached, so that 99 % never know
+    assert misses(LOSS, 99, 0.8, waiting=500) == 0
+    assert misses(LOSS, 98, 0.8, waiting=500) == 1
+    assert misses(HALF, 90, 9.0, waiting=500) == 0  # suspicions fill the packets
+    assert misses(HALF, 70, 9.0, waiting=500) == 1
+    assert misses(HALF, 70, 9.0) == 2
 
 
 # --- SWIM ---------------------------------------------------------------------------------------
@@ -102,6 +108,20 @@ def test_news_infects_everybody_on_as_many_messages_as_are_allowed() -> None:
     assert done.copies == 6  # 3 ceil(log10(17))
     faster = swim.infection((16, 1, True))
     assert faster.heard[7] < done.heard[7]
+
+
+def test_the_plain_model_of_pings_and_acks_spreads_news_as_the_core_does() -> None:
+    """No member passes it on more often than it may; and a model twice as slow is a miss."""
+    assert len(swim.plain((16, 6, 1))) == 15
+    assert len(swim.plain((16, 1, 1))) <= 15
+    assert swim.plain((16, 0, 1)) == []
+    core = swim.halves(16, [swim.infection((16, seed, False)).heard for seed in range(1, 41)])
+    model = swim.halves(16, [swim.plain((16, 6, seed)) for seed in range(1, 41)])
+    result = Result("")
+    swim.judge_infection(result, 16, core, model)
+    assert result.misses == []
+    swim.judge_infection(result, 16, [2 * at for at in core], model)
+    assert len(result.misses) == 1
 
 
 # --- Rapid --------------------------------------------------------------------------------------

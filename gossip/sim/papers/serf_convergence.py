@@ -23,6 +23,7 @@ RETRANSMIT_MULT = 4
 DATAGRAM = 1400
 STEPS_MAX = 100_000
 LOOK_ON_S = 6
+CROWD = 100  # claims that wait at a member, some packets full
 NO_PROBES_NS = 3600 * SECOND
 # How many runs at each size; from LARGE on one simulation at a time: 10,000 full views take 8 GB.
 QUICK_RUNS = {30: 40, 100: 10, 300: 3}
@@ -33,23 +34,18 @@ LARGE = 5000
 @dataclass(frozen=True)
 class Case:
     """What part of the datagrams is lost, what part of the members fails; whether they probe, how
-    much a datagram holds, and up to which size that is run."""
+    much a datagram holds, and at which sizes alone that is run."""
 
     loss: float = 0.0
     failed: float = 0.0
     probes: bool = True
     datagram: int = DATAGRAM
-    largest: int = 10_000
+    only: tuple[int, ...] = ()
 
     @property
     def passed(self) -> float:
         """The part of what is sent that is of use."""
         return (1 - self.loss) * (1 - self.failed)
-
-    @property
-    def crowded(self) -> bool:
-        """With so much lost, suspicions and refutations fill every datagram."""
-        return self.loss >= 0.5 and self.probes and self.datagram == DATAGRAM
 
     @property
     def loss_in_words(self) -> str:
@@ -65,7 +61,7 @@ CASES = (
     Case(loss=0.25),
     Case(loss=0.5),
     Case(loss=0.5, probes=False),
-    Case(loss=0.5, datagram=8 * DATAGRAM, largest=1000),
+    Case(loss=0.5, datagram=8 * DATAGRAM, only=(300, 1000)),
     Case(failed=0.3),
 )
 
@@ -195,7 +191,7 @@ def run(quick: bool, jobs: int) -> Result:
     curves: dict[str, list[tuple[float, float]]] = {}
     for case in CASES:
         for size, runs in sizes.items():
-            if size > case.largest:
+            if case.only and size not in case.only:
                 continue
             tasks = [(size, case, seed) for seed in range(1, runs + 1)]
             done = list(work.each(spread, tasks, 1 if size >= LARGE else jobs))
@@ -217,22 +213,24 @@ def run(quick: bool, jobs: int) -> Result:
 
 
 def judge(result: Result, size: int, case: Case, done: Sequence[Spread]) -> None:
-    """Gossip alone has to keep to the law; probes help, until suspicions fill the packets."""
+    """All has to keep to the law, unless suspicions and refutations fill every datagram: what loss
+    makes of them waits, and the change waits behind it."""
     name = f"serf-convergence: {size} members, {case}"
     time = middle([each.time_of(0.99) for each in done])
     missed = sum(each.missed for each in done if each.spread)
     asked = sum(each.living - 1 for each in done if each.spread)
     expected = asked * missed_part(size, case)
-    if case.crowded:
-        result.demand(missed < 0.2 * asked, f"{name}: {missed} of {asked} were missed")
-        return
-    law = law_time(size, case, 0.99)
+    waiting = fmean(each.waiting for each in done)
+    crowded = case.loss > 0 and case.datagram == DATAGRAM and waiting > CROWD
     # In pools of 30 nothing but all is 99 %: half the runs may miss one.
-    result.demand(0.6 < time / law < 1.5 or size < 100, f"{name}: {time} s, by law {law} s")
-    result.demand(
-        missed <= expected + 4 * sqrt(expected) + 2, f"{name}: {missed} missed, not {expected:.1f}"
-    )
-    if expected > 10:
+    if size >= 100 and not (crowded and case.loss >= 0.5):
+        law = law_time(size, case, 0.99)
+        result.demand(0.6 < time / law < 1.5, f"{name}: {time} s, by law {law} s")
+    most = expected + 4 * sqrt(expected) + 2
+    if crowded:
+        most = (0.2 if case.loss >= 0.5 else 0.01) * asked
+    result.demand(missed <= most, f"{name}: {missed} missed, {most:.1f} at most")
+    if expected > 10 and not crowded:
         result.demand(missed >= expected / 2, f"{name}: {missed} missed, not {expected:.1f}")
 
 

@@ -278,11 +278,15 @@ cdef bint waits(world_t* w, uint32_t number, const happening_t* item) noexcept n
 
 
 cdef bint take_queued(node_t* node, happening_t* item) noexcept nogil:
-    """The next of what waits: of streams before datagrams, as memberlist has a thread for each."""
-    cdef inbox_t* inbox = &node.streams if node.streams.first != NULL else &node.datagrams
-    cdef queued_t* queued = inbox.first
+    """The next of what waits: datagrams and streams take turns, neither stands behind the other."""
+    cdef inbox_t* inbox = &node.streams if node.streams_next else &node.datagrams
+    cdef queued_t* queued
+    if inbox.first == NULL:
+        inbox = &node.datagrams if node.streams_next else &node.streams
+    queued = inbox.first
     if queued == NULL:
         return False
+    node.streams_next = inbox == &node.datagrams
     item[0] = queued.item
     inbox.first = queued.next
     if item.kind == HAPPENS_ARRIVAL:

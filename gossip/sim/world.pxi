@@ -89,8 +89,9 @@ cdef struct node_t:
     double loss_out
     int64_t rate                # bytes a second out; 0: no bound
     int64_t line_free           # when what was sent has left
-    inbox_t datagrams           # what came while it was paused or busy; streams have sockets of
-    inbox_t streams             # their own and do not wait behind datagrams
+    inbox_t datagrams           # what came while it was paused or busy
+    inbox_t streams
+    bint streams_next           # whose turn it is
     uint32_t inbox_bytes        # of datagrams, as a system counts them
     bint serving                # a happening to take the next of it is planned
     uint32_t* pipes             # NONE or a pipe, by stream modulo PIPES_OF_A_NODE

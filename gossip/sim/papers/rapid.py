@@ -6,8 +6,10 @@ different views while a pool forms, and members with bad links that are neither 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from statistics import fmean
 
 from gossip.sim import work
 from gossip.sim.papers.result import Result, chart, ratio, table
@@ -134,9 +136,13 @@ def troubled(task: tuple[int, int, Trouble, int]) -> Course:
 
 
 def run(quick: bool, jobs: int) -> Result:
+    """In a pool of 100 a single member is troubled: the short form has many such pools."""
     result = Result("Rapid: where SWIM is weak")
     add_bootstrap(result, QUICK_SIZES if quick else FULL_SIZES, jobs)
-    add_troubles(result, 100 if quick else 1000, 120 if quick else 400, jobs)
+    if quick:
+        add_troubles(result, 100, 120, 12, jobs)
+    else:
+        add_troubles(result, 1000, 400, 1, jobs)
     return result
 
 
@@ -159,29 +165,37 @@ def add_bootstrap(result: Result, sizes: tuple[int, ...], jobs: int) -> None:
     result.tables.append(table(header, rows))
 
 
-def add_troubles(result: Result, size: int, length_s: int, jobs: int) -> None:
+def add_troubles(result: Result, size: int, length_s: int, runs: int, jobs: int) -> None:
     troubles = {
         "one-way loss, 20 s on, 20 s off": FLIP_FLOP,
         "80 % loss, both ways": HEAVY_LOSS,
     }
-    tasks = [(size, 1, trouble, length_s) for trouble in troubles.values()]
-    courses = dict(zip(troubles, work.each(troubled, tasks, jobs), strict=True))
-    rows = [
-        [name, each.turns, 100 * max(each.gone), 100 * each.gone[-1], max(each.views),
-         each.views[-1], each.removals, each.returns, each.healthy_removed]
-        for name, each in courses.items()
-    ]  # fmt: skip
-    header = [f"1 % of {size} nodes, {length_s} s", "opinion changed", "most held them gone, %",
-              "in the end, %", "most different views at once", "in the end", "removals", "returns",
-              "removals of healthy ones"]  # fmt: skip
+    rows = []
+    lines = {}
+    for name, trouble in troubles.items():
+        tasks = [(size, seed, trouble, length_s) for seed in range(1, runs + 1)]
+        done = list(work.each(troubled, tasks, jobs))
+        rows.append(
+            [name, runs, fmean(each.turns for each in done),
+             100 * fmean(max(each.gone) for each in done),
+             100 * fmean(each.gone[-1] for each in done), max(max(each.views) for each in done),
+             max(each.views[-1] for each in done), sum(each.removals for each in done),
+             sum(each.returns for each in done), sum(each.healthy_removed for each in done)]
+        )  # fmt: skip
+        judge_trouble(result, name, done)
+        lines[name.split(",")[0]] = [(at + 1.0, part) for at, part in enumerate(done[0].gone)]
+    header = [f"1 % of {size} nodes, {length_s} s", "runs", "opinion changed",
+              "most held them gone, %", "in the end, %", "most different views at once",
+              "in the end", "removals", "returns", "removals of healthy ones"]  # fmt: skip
     result.tables.append(table(header, rows))
-    for name, course in courses.items():
-        result.demand(max(course.gone) > 0.5, f"rapid: {name}: at most {max(course.gone):.0%} gone")
-    result.demand(courses["80 % loss, both ways"].returns > 0, "rapid: nobody lossy came back")
     result.pictures["rapid"] = chart(
-        "Part of the pool that holds the troubled members gone", "seconds", "part",
-        {
-            name.split(",")[0]: [(second + 1.0, part) for second, part in enumerate(course.gone)]
-            for name, course in courses.items()
-        },
-    )  # fmt: skip
+        "Part of the pool that holds the troubled members gone", "seconds", "part", lines
+    )
+
+
+def judge_trouble(result: Result, name: str, done: Sequence[Course]) -> None:
+    """They are removed in most runs, and not all at once and for good, as Rapid would."""
+    removed = sum(max(each.gone) > 0.5 for each in done)
+    swings = any(each.returns or max(each.views) > 1 for each in done)
+    result.demand(2 * removed >= len(done), f"rapid: {name}: removed in {removed} of {len(done)}")
+    result.demand(swings, f"rapid: {name}: removed once, by all, for good")

@@ -23,10 +23,10 @@ RETRANSMIT_MULT = 4
 DATAGRAM = 1400
 STEPS_MAX = 100_000
 LOOK_ON_S = 6
-CROWD = 100  # claims that wait at a member, some packets full
+CROWD = 50  # claims that wait at a member, some packets full
 NO_PROBES_NS = 3600 * SECOND
 # How many runs at each size; from LARGE on one simulation at a time: 10,000 full views take 8 GB.
-QUICK_RUNS = {30: 40, 100: 10, 300: 3}
+QUICK_RUNS = {30: 40, 100: 10, 300: 5}
 FULL_RUNS = {30: 400, 100: 100, 1000: 10, 5000: 2, 10_000: 1}
 LARGE = 5000
 DRAWN = (30, 300, 1000, 10_000)
@@ -231,8 +231,8 @@ def judge(result: Result, size: int, case: Case, done: Sequence[Spread]) -> None
     if crowded:
         most = (0.2 if case.loss >= 0.5 else 0.01) * asked
     result.demand(missed <= most, f"{name}: {missed} missed, {most:.1f} at most")
-    if expected > 10 and not crowded:
-        result.demand(missed >= expected / 2, f"{name}: {missed} missed, not {expected:.1f}")
+    if expected > 10 and not case.probes:
+        result.demand(missed >= expected / 3, f"{name}: {missed} missed, not {expected:.1f}")
 
 
 def curves_of(size: int, one: Spread) -> dict[str, list[tuple[float, float]]]:

@@ -30,7 +30,7 @@ from gossip import (
     UserEvent,
 )
 from gossip.reports import KeyReport
-from gossip.sim import SimulatedNode, Simulation
+from gossip.sim import NotSo, SimulatedNode, Simulation, scenario
 from gossip.sim.keys import KeyCall
 
 from .serf_run import a_serf_day
@@ -337,6 +337,78 @@ def test_the_calls_have_the_names_and_arguments_of_the_real_ones() -> None:
         assert ours == arguments(getattr(Node, name)), name
     for name in ("members", "member", "broadcast", "send", "update_meta", "leave", "ping"):
         assert arguments(getattr(SimulatedNode, name)) == arguments(getattr(Memberlist, name)), name
+
+
+SCENARIO = """
+nodes = 5
+serf = true
+[settings]
+tags = {role = "web"}
+[network]
+loss = 0.05
+[[steps]]
+at = 5
+do = "send_event"
+node = 1
+name = "deploy"
+payload = "7"
+[[steps]]
+at = 10
+do = "set_tags"
+node = 2
+tags = {role = "db"}
+[[steps]]
+at = 20
+do = "query"
+node = 0
+name = "uptime"
+tags = {role = "web"}
+timeout = 10.0
+relay_factor = 3
+[[steps]]
+at = 30
+do = "crash"
+node = 4
+[[steps]]
+at = 60
+do = "force_leave"
+name = "node-4"
+[[steps]]
+at = 80
+do = "send_event"
+name = "last"
+[answers]
+uptime = "3 days"
+[expect]
+delivered = true
+answers = {uptime = 4}
+"""
+
+
+def test_a_scenario_has_events_tags_and_queries() -> None:
+    text = scenario.run(scenario.load(SCENARIO), 3)
+    assert "node-0: node-0 alive" in text
+    assert text.count("node-4 left") == 4
+    assert "query uptime: 4 of 4 answered" in text
+    assert text == scenario.run(scenario.load(SCENARIO), 3)
+
+
+def test_a_scenario_that_expects_too_much_fails() -> None:
+    wrong = SCENARIO.replace("answers = {uptime = 4}", "answers = {uptime = 5}")
+    with pytest.raises(NotSo, match="4 nodes answered 'uptime', not 5"):
+        scenario.run(scenario.load(wrong), 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("nodes = 3\n[[steps]]\ndo = 'send_event'", "send_event needs serf = true"),
+        ("nodes = 3\n[expect]\nhappiness = 1", "expect has no 'happiness'"),
+    ],
+)
+def test_a_scenario_that_cannot_be_played_is_refused(text: str, fault: str) -> None:
+    with pytest.raises(scenario.ScenarioError, match=fault):
+        scenario.load(text)
 
 
 def test_events_are_those_of_the_package(gossip_cluster: Factory) -> None:

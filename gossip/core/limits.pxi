@@ -96,6 +96,7 @@ cdef enum:
     EVENTS_KEPT_BYTES_MAX = 1 << 22  # of the events that a push/pull hands on
     INTENTS_MAX = 16384              # recent intents about names that are no members
     QUERIES_ASKED_MAX = 1024         # own queries that run
+    LEAVING_ASKED_MAX = 8            # members said to be leaving that one pass of the reaper asks
     QUERIES_HELD_MAX = 1024          # queries of others that wait for an answer
     VOTERS_EXTRA_MAX = 64            # names that answer one query beyond the members of its start
     RELAY_FACTOR_MAX = 255           # members that may carry one reply, by its format

@@ -1,5 +1,5 @@
-# serf_upkeep.pxi: what time does to a Serf node: reaping, checking queues (Serf §9). Those that
-# failed are called by redial.pxi, as without Serf.
+# serf_upkeep.pxi: what time does to a Serf node: reaping, asking those that are leaving, checking
+# queues (Serf §9). Those that failed are called by redial.pxi, as without Serf.
 
 cdef enum:
     REAP_ROWS = 500                 # rows and intents looked at in one go
@@ -39,9 +39,43 @@ cdef uint32_t serf_reap_list(swim_t* s, uint8_t status, uint32_t at, int64_t kep
     return at
 
 
+cdef void serf_ask_leaving(swim_t* s) noexcept nogil:
+    """Tells some of those that are up and said to be leaving what is said of them, alone: one that
+    is not leaving refutes it. The word may have been lost but for here, and a push/pull carries its
+    time without it, so that nobody else would ever hear of it (Serf §5).
+
+    It is told one Lamport time later, as those who left are in a push/pull: then it is news.
+    """
+    cdef serf_t* serf = serf_of(s)
+    cdef uint8_t[SERF_HEAD_BYTES + NAME_BYTES_MAX] bytes
+    cdef writer_t writer
+    cdef serf_intent_t intent
+    cdef serf_member_t* member
+    cdef addr_t to
+    cdef uint32_t count = serf.table.count, asked = 0, at, i
+    if serf.table.counts[STATUS_LEAVING] == 0:
+        return
+    at = rng_below(&s.rng, count)
+    for i in range(min(count, <uint32_t>REAP_ROWS)):
+        member = serf_at(&serf.table, (at + i) % count)
+        if member.status != STATUS_LEAVING or serf_is_self(s, member):
+            continue
+        memset(&intent, 0, sizeof(intent))
+        intent.ltime = member.ltime + 1
+        intent.node = identity_name(member.identity)
+        writer = writer_of(bytes, SERF_HEAD_BYTES + NAME_BYTES_MAX)
+        message_encode(&LEAVE_INTENT, &writer, &intent)
+        identity_addr_t(member.identity, &to)
+        serf_send_bare(s, &to, writer_slice(&writer))
+        asked += 1
+        if asked == LEAVING_ASKED_MAX:
+            return
+
+
 cdef void serf_reap(swim_t* s, uint64_t ref) noexcept nogil:
-    """One go of a pass: first the failed, then those who left, then old intents. The next go
-    follows after a pause, the next pass after the interval.
+    """One go of a pass: first the failed, then those who left, then old intents; at last some of
+    those that are leaving are asked. The next go follows after a pause, the next pass after the
+    interval.
 
     `ref` is 0 for the beginning of a pass, else the place to go on below, and in which list.
     """
@@ -58,6 +92,7 @@ cdef void serf_reap(swim_t* s, uint64_t ref) noexcept nogil:
     budget -= intents_expire(&serf.intents,
                              s.now_ns - serf.settings.recent_intent_timeout_ns, budget)
     if budget:
+        serf_ask_leaving(s)
         serf_arm_every(s, TIMER_REAP, serf.settings.reap_interval_ns)
     else:
         timers_arm(&s.timers, TIMER_REAP, <uint64_t>left << REAP_LIST_BITS | at,

@@ -230,6 +230,19 @@ def test_a_forced_leave_makes_a_failed_member_left_and_a_pruned_one_erased(
         assert told(node, MemberReaped, "node-4") == 1
 
 
+def test_a_false_word_of_a_leave_that_only_its_speaker_heard_is_refuted_in_the_end(
+    gossip_cluster: Factory,
+) -> None:
+    cluster = gossip_cluster(5, config=NodeConfig.lan())
+    for other in range(1, 5):
+        cluster.pool.engine.link(0, other, datagrams=False)
+    cluster[0].force_leave(1)
+    cluster.advance(40)  # nobody else heard, and push/pulls carry its time without it
+    assert [node.status(1) for node in cluster.nodes] == ["leaving", *["alive"] * 4]
+    cluster.heal()
+    cluster.wait_until(cluster.agreed, within=60)
+
+
 def test_a_member_that_was_gone_for_long_is_reaped(gossip_cluster: Factory) -> None:
     cluster = gossip_cluster(3, config=NodeConfig.lan(reap_interval=1.0, reconnect_timeout=60.0))
     cluster.crash(2)

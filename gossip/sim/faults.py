@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from gossip._serf.calls import QueryCall
 from gossip.sim.pool import MILLISECOND, SECOND, Pool
 
 Fault = Callable[[Pool], None]
@@ -174,6 +175,59 @@ FAULTS: Mapping[str, Fault] = {
     "restart": restart,
     "leave": leave,
     "metadata": change_metadata,
+}
+
+
+# Of pools with Serf's layer. Nobody is pruned: one that only seemed to have failed would be missing
+# for good, in Serf's own pools as well.
+
+
+def send_events(pool: Pool) -> None:
+    """Some nodes say something at once, and the same Lamport time may be that of several."""
+    for number in some(pool, 4):
+        name = ("deploy", "refresh")[pool.random.below(2)]
+        payload = b"%d" % pool.random.below(1 << 30)
+        layer = pool.layers[number]
+        layer.send_event(name, payload, bool(pool.random.below(2)))
+        layer.entered()
+
+
+def ask(pool: Pool) -> None:
+    """A query, of all or of some, with or without acks and relays."""
+    (number,) = some(pool, 1)
+    nodes = [f"node-{each}" for each in some(pool, 4)] if pool.random.below(3) == 0 else []
+    tags = {"life": "^[0-4]"} if pool.random.below(3) == 0 else {}
+    call = QueryCall(
+        "uptime",
+        b"%d" % pool.random.below(1 << 30),
+        tuple(nodes),
+        tags,
+        bool(pool.random.below(2)),
+        pool.random.below(4),
+    )
+    pool.layers[number].ask(call)
+
+
+def change_tags(pool: Pool) -> None:
+    for number in some(pool, 3):
+        tags = {"role": "web", "life": str(pool.random.below(1 << 30))}
+        pool.update_meta(number, pool.layers[number].set_tags(tags))
+
+
+def force_leave(pool: Pool) -> None:
+    """Of a node that is down, or that is up and then refutes it."""
+    (number,) = some(pool, 1)
+    name = b"node-%d" % pool.random.below(len(pool))
+    serf = pool.layers[number].serf
+    pool.ask(number, lambda _, now: serf.force_leave(name, False, now))
+
+
+SERF_FAULTS: Mapping[str, Fault] = {
+    **{name: fault for name, fault in FAULTS.items() if fault is not change_metadata},
+    "user events": send_events,
+    "query": ask,
+    "tags": change_tags,
+    "forced leave": force_leave,
 }
 
 

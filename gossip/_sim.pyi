@@ -90,11 +90,16 @@ class Engine:
         duplicates: float = 0,
         reordered: float = 0,
         reorder_ns: int = 0,
+        replays: float = 0,
+        resets: float = 0,
+        pieces: bool = False,
         mtu: int = 65536,
         socket_bytes: int = 0,
     ) -> None:
         """Of all links: probabilities, by how much the reordered are late, the largest datagram,
-        and what may wait in a socket, each datagram counted with 768 bytes more (0: no bound)."""
+        and what may wait in a socket, each datagram counted with 768 bytes more (0: no bound).
+        replays: an old datagram comes again within a minute. resets: of a stream, at each write.
+        pieces: what is written to streams is cut at random."""
 
     def delay(
         self, kind: str, low_ns: int, high_ns: int = 0, source: int = -1, target: int = -1

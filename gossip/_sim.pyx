@@ -45,6 +45,7 @@ from gossip._core cimport (
     command_t,
     gauges_t,
     rng_draw,
+    rng_pick,
     rng_start,
     rng_t,
     seen_t,

@@ -222,9 +222,13 @@ cdef class Engine:
     # --- the network ---
 
     def network(self, *, double loss=0, double duplicates=0, double reordered=0,
-                int64_t reorder_ns=0, uint32_t mtu=65536, uint32_t socket_bytes=0):
-        """Of all links: probabilities, by how much the reordered are late, the largest datagram,
-        and what may wait in a socket (0: no bound)."""
+                int64_t reorder_ns=0, double replays=0, double resets=0, bint pieces=False,
+                uint32_t mtu=65536, uint32_t socket_bytes=0):
+        """Of all links: probabilities, by how much the reordered are late, whether what is written
+        to streams is cut, the largest datagram, and what may wait in a socket (0: no bound)."""
+        self.w.replays = replays
+        self.w.resets = resets
+        self.w.pieces = pieces
         self.w.socket_bytes = socket_bytes
         self.w.loss = loss
         self.w.duplicates = duplicates

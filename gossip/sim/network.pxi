@@ -55,7 +55,7 @@ cdef inline int64_t through_the_line(world_t* w, node_t* node, uint32_t size,
 
 
 cdef void send_parcel(world_t* w, uint32_t source, uint32_t slot, const uint8_t* data,
-                      uint32_t size) noexcept nogil:
+                      uint32_t size, int64_t late_ns) noexcept nogil:
     """One copy of a datagram on its way, if the network takes it."""
     cdef node_t* node = &w.nodes[source]
     cdef uint32_t target = node_at(w, slot)
@@ -69,7 +69,7 @@ cdef void send_parcel(world_t* w, uint32_t source, uint32_t slot, const uint8_t*
     if parcel == NULL:
         w.failed = True
         return
-    at = travel(w, source, target, at)
+    at = travel(w, source, target, at) + late_ns
     if happens(w, w.reordered):
         at += <int64_t>(unit(w) * <double>w.reorder_ns)
     plan(w, at, HAPPENS_ARRIVAL, slot, NONE, 0, parcel)
@@ -79,6 +79,9 @@ cdef void send_datagram(world_t* w, uint32_t source, slot_t* packet) noexcept no
     cdef uint32_t slot = slot_of(&packet.peer)
     w.counts[COUNT_SENT] += 1
     w.counts[COUNT_SENT_BYTES] += packet.len
-    send_parcel(w, source, slot, packet.data, packet.len)
+    send_parcel(w, source, slot, packet.data, packet.len, 0)
     if happens(w, w.duplicates):
-        send_parcel(w, source, slot, packet.data, packet.len)
+        send_parcel(w, source, slot, packet.data, packet.len, 0)
+    if happens(w, w.replays):
+        send_parcel(w, source, slot, packet.data, packet.len,
+                    <int64_t>(unit(w) * <double>REPLAY_NS))

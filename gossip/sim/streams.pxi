@@ -1,6 +1,6 @@
 # streams.pxi: streams as users know them from Linux's TCP: in order, sent again when lost, and
-# given up in the end. The bytes of one write travel as one segment. What a core does with a stream
-# stands in motion.pxi.
+# given up in the end. The bytes of one write travel as one segment, or are cut at random. What a
+# core does with a stream stands in motion.pxi.
 #
 # Each direction of a stream is a flow. Its segments leave at once as long as all goes well. What is
 # lost, or cut off, or not acknowledged because nothing comes back, is tried again after 200 ms,
@@ -208,6 +208,18 @@ cdef void forward_reset(world_t* w, uint32_t number, uint8_t end, uint8_t kind) 
         send_on(w, number, end, kind, departs(w, &w.nodes[pipe.nodes[1 - end]]), NULL)
 
 
+cdef void break_off(world_t* w, uint32_t number) noexcept nogil:
+    """Somebody between them resets the stream at both ends."""
+    cdef pipe_t* pipe = &w.pipes[number]
+    cdef int end
+    for end in range(2):
+        flow_clear(&pipe.flows[end])
+        pipe.mute[end] = True
+        if pipe.open[end]:
+            plan(w, travel(w, pipe.nodes[1 - end], pipe.nodes[end], w.now), HAPPENS_RESET,
+                 pipe.nodes[end], number, <uint8_t>end, NULL)
+
+
 # --- what a core asks for -----------------------------------------------------------------------
 
 cdef void dial(world_t* w, uint32_t node, const command_t* command) noexcept nogil:
@@ -237,16 +249,23 @@ cdef void dial(world_t* w, uint32_t node, const command_t* command) noexcept nog
 cdef void write_stream(world_t* w, uint32_t node, const command_t* command) noexcept nogil:
     cdef uint32_t* place = pipe_place(w, node, command.stream)
     cdef parcel_t* parcel
+    cdef uint32_t at = 0, size = <uint32_t>command.bytes.len, part
     cdef uint8_t end
     if place == NULL or place[0] == NONE:
         return
     end = end_of(w, place[0], node, command.stream)
-    parcel = parcel_new(command.bytes.data, <uint32_t>command.bytes.len, &w.nodes[node].address)
-    if parcel == NULL:
-        w.failed = True
+    w.counts[COUNT_STREAM_BYTES] += size
+    if happens(w, w.resets):
+        break_off(w, place[0])
         return
-    w.counts[COUNT_STREAM_BYTES] += command.bytes.len
-    forward(w, place[0], 1 - end, HAPPENS_BYTES, parcel)
+    while at < size:
+        part = 1 + rng_pick(&w.rng, size - at) if w.pieces else size - at
+        parcel = parcel_new(&command.bytes.data[at], part, &w.nodes[node].address)
+        if parcel == NULL:
+            w.failed = True
+            return
+        at += part
+        forward(w, place[0], 1 - end, HAPPENS_BYTES, parcel)
 
 
 cdef void close_end(world_t* w, uint32_t number, uint8_t end, uint8_t kind) noexcept nogil:

@@ -12,6 +12,8 @@ cdef enum:
     CUT_DATAGRAMS = 1
     CUT_STREAMS = 2
 
+cdef int64_t REPLAY_NS = 60000000000
+
 cdef enum Pause:
     PAUSE_NONE
     PAUSE_FROZEN                # nothing runs, as after SIGSTOP
@@ -158,6 +160,9 @@ cdef struct world_t:
     double loss
     double duplicates
     double reordered
+    double replays              # of a datagram, up to REPLAY_NS later
+    double resets               # of a stream, at each write
+    bint pieces                 # writes of streams are cut at random
     int64_t reorder_ns
     uint32_t mtu
     uint32_t socket_bytes       # that wait at most; 0: no bound

@@ -21,9 +21,13 @@ cdef enum:
     BUG_MISCOUNT                # a member that leaves is counted twice
     BUG_SELF_DEATH              # a node believes that it is dead
     BUG_STALE_META              # new metadata under an old incarnation
+    BUG_TOLD_TWICE              # a user event is told whenever it is heard
+    BUG_UNTOLD_FAILURE          # Serf does not hear who failed or left
+    BUG_CLOCK_BACK              # a Lamport clock follows the last time heard
 
-PLANTED_BUGS = ("", "resurrection", "forgotten timer", "miscount", "self death", "stale metadata")
-assert len(PLANTED_BUGS) == BUG_STALE_META + 1
+PLANTED_BUGS = ("", "resurrection", "forgotten timer", "miscount", "self death", "stale metadata",
+                "told twice", "untold failure", "clock back")
+assert len(PLANTED_BUGS) == BUG_CLOCK_BACK + 1
 
 
 def plant(str bug):

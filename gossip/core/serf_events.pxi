@@ -50,7 +50,7 @@ cdef void serf_hear_event(swim_t* s, slice_t message) noexcept nogil:
     cdef slice_t body = slice_from(message, 1)
     if decode_body(&USER_EVENT, body, &event) != DROP_NONE:
         drop(s, DROP_DECODE)
-    elif serf_take_event(s, &event):
+    elif serf_take_event(s, &event) or planted(BUG_TOLD_TWICE):
         serf_tell(s, EVENT_USER_EVENT, 0, 0, False, body)
         serf_queue(s, QUEUE_EVENTS, message, 0)
 

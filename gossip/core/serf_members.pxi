@@ -60,7 +60,7 @@ cdef void serf_left(swim_t* s, const member_t* row) noexcept nogil:
     """Left for memberlist, in whatever way: the intent before it makes the difference."""
     cdef serf_t* serf = serf_of(s)
     cdef serf_member_t* member = serf_find(&serf.table, identity_name(row.identity))
-    if member == NULL or not serf_is_present(member):
+    if member == NULL or not serf_is_present(member) or planted(BUG_UNTOLD_FAILURE):
         return
     if member.status == STATUS_LEAVING:
         serf_set_status(&serf.table, member, STATUS_LEFT)
@@ -101,6 +101,8 @@ cdef bint serf_join_intent(swim_t* s, slice_t name, uint64_t ltime) noexcept nog
     if not lamport_witness(&serf.clock, ltime):
         drop(s, DROP_LAMPORT_JUMP)
         return False
+    if planted(BUG_CLOCK_BACK):
+        serf.clock = ltime + 1
     member = serf_find(&serf.table, name)
     if member == NULL:
         return intents_upsert(&serf.intents, name, INTENT_JOIN, ltime, s.now_ns)

@@ -8,7 +8,7 @@ import pytest
 
 from gossip._core import PLANTED_BUGS, plant
 from gossip.sim import swarm, work
-from gossip.sim.faults import FAULTS
+from gossip.sim.faults import FAULTS, SERF_FAULTS
 
 SEEDS = Path(__file__).with_name("seeds.txt")
 
@@ -39,17 +39,23 @@ def test_random_pools_break_no_rule_and_agree_when_faults_end(seed: int) -> None
 
 def test_a_few_runs_draw_every_fault_and_see_every_verdict() -> None:
     reports = [swarm.run(seed, seconds=200) for seed in range(1, 25)]
-    assert {name for report in reports for name in report.faults} == set(FAULTS)
+    drawn = {name for report in reports for name in report.faults}
+    assert drawn == set(FAULTS) | set(SERF_FAULTS)
     seen = {name for report in reports for name, count in report.verdicts.items() if count}
     assert seen >= set(swarm.VERDICTS) - {"conflict"}
     text = swarm.summary(reports)
     assert "24 runs, no violation" in text
+    assert "with Serf's layer: 6 runs (25 %); told: " in text
+    told = {name for report in reports for name in report.told}
+    assert told >= {"UserEvent", "QueryReceived", "MemberFailed", "MemberLeft", "MemberUpdated"}
     assert min(report.nodes for report in reports) < 8 < max(report.nodes for report in reports)
 
 
 def test_a_run_is_the_same_in_another_process() -> None:
-    here = [swarm.run(seed, 60).trace for seed in (3, 4)]
-    assert [report.trace for report in work.each(short_run, [3, 4], 2)] == here
+    seeds = [3, 4, 6, 7]
+    assert [swarm.has_serf(seed) for seed in seeds] == [False, False, True, True]
+    here = [swarm.run(seed, 60).trace for seed in seeds]
+    assert [report.trace for report in work.each(short_run, seeds, 2)] == here
 
 
 def run_many(seeds: int) -> None:

@@ -87,6 +87,7 @@ class Engine:
         self,
         *,
         loss: float = 0,
+        stream_loss: float = -1,
         duplicates: float = 0,
         reordered: float = 0,
         reorder_ns: int = 0,
@@ -98,8 +99,9 @@ class Engine:
     ) -> None:
         """Of all links: probabilities, by how much the reordered are late, the largest datagram,
         and what may wait in a socket, each datagram counted with 768 bytes more (0: no bound).
-        replays: an old datagram comes again within a minute. resets: of a stream, at each write.
-        pieces: what is written to streams is cut at random."""
+        stream_loss: of segments of streams; below 0: as of datagrams. replays: an old datagram
+        comes again within a minute. resets: of a stream, at each write. pieces: what is written to
+        streams is cut at random."""
 
     def delay(
         self, kind: str, low_ns: int, high_ns: int = 0, source: int = -1, target: int = -1

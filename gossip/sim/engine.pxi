@@ -221,11 +221,12 @@ cdef class Engine:
 
     # --- the network ---
 
-    def network(self, *, double loss=0, double duplicates=0, double reordered=0,
-                int64_t reorder_ns=0, double replays=0, double resets=0, bint pieces=False,
-                uint32_t mtu=65536, uint32_t socket_bytes=0):
+    def network(self, *, double loss=0, double stream_loss=-1, double duplicates=0,
+                double reordered=0, int64_t reorder_ns=0, double replays=0, double resets=0,
+                bint pieces=False, uint32_t mtu=65536, uint32_t socket_bytes=0):
         """Of all links: probabilities, by how much the reordered are late, whether what is written
         to streams is cut, the largest datagram, and what may wait in a socket (0: no bound)."""
+        self.w.stream_loss = loss if stream_loss < 0 else stream_loss
         self.w.replays = replays
         self.w.resets = resets
         self.w.pieces = pieces

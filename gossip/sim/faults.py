@@ -38,6 +38,13 @@ def lossy_network(pool: Pool) -> None:
     )
 
 
+def rough_network(pool: Pool) -> None:
+    """Old datagrams again, streams that break, writes in pieces."""
+    pool.engine.network(
+        loss=part(pool, 10), replays=part(pool, 10), resets=part(pool, 30), pieces=True
+    )
+
+
 def far_network(pool: Pool) -> None:
     kind = ("fixed", "uniform", "exponential")[pool.random.below(3)]
     low = between(pool, 0, 100)
@@ -151,6 +158,13 @@ def leave(pool: Pool) -> None:
         pool.crash(number)
 
 
+def noise(pool: Pool) -> None:
+    """The application says something."""
+    for number in some(pool, 3):
+        pool.swims[number].broadcast(b"\xf0noise")
+        pool.engine.touch(number)
+
+
 def change_metadata(pool: Pool) -> None:
     for number in some(pool, 3):
         pool.update_meta(number, b"meta-%d" % pool.random.below(1 << 30))
@@ -158,6 +172,7 @@ def change_metadata(pool: Pool) -> None:
 
 FAULTS: Mapping[str, Fault] = {
     "lossy network": lossy_network,
+    "rough network": rough_network,
     "far network": far_network,
     "zones": zones,
     "small MTU": small_mtu,
@@ -174,6 +189,7 @@ FAULTS: Mapping[str, Fault] = {
     "crash": crash,
     "restart": restart,
     "leave": leave,
+    "noise": noise,
     "metadata": change_metadata,
 }
 

@@ -15,9 +15,12 @@ cdef inline bint passes(world_t* w, uint32_t source, uint32_t target, uint8_t ki
     return not (link.cut_datagrams if kind == CUT_DATAGRAMS else link.cut_streams)
 
 
-cdef inline bint is_lost(world_t* w, uint32_t source, uint32_t target) noexcept nogil:
+cdef inline bint is_lost(world_t* w, uint32_t source, uint32_t target,
+                         double everywhere) noexcept nogil:
+    """By the loss of all links, which datagrams and segments may have their own of, and by those of
+    these two nodes."""
     cdef link_t* link = link_find(&w.links, source, target)
-    return (happens(w, w.loss) or happens(w, w.nodes[source].loss_out)
+    return (happens(w, everywhere) or happens(w, w.nodes[source].loss_out)
             or happens(w, w.nodes[target].loss_in)
             or (link != NULL and happens(w, link.loss)))
 
@@ -62,7 +65,7 @@ cdef void send_parcel(world_t* w, uint32_t source, uint32_t slot, const uint8_t*
     cdef int64_t at = through_the_line(w, node, size, departs(w, node))
     cdef parcel_t* parcel
     if (target == NONE or size > w.mtu or at < 0
-            or not passes(w, source, target, CUT_DATAGRAMS) or is_lost(w, source, target)):
+            or not passes(w, source, target, CUT_DATAGRAMS) or is_lost(w, source, target, w.loss)):
         w.counts[COUNT_LOST] += 1
         return
     parcel = parcel_new(data, size, &node.address)

@@ -75,11 +75,16 @@ class SimulatedNode:
         self._handlers.append(handler)
         return handler
 
-    def start(self, clock: int = 0) -> None:
-        """A fresh process; `clock` is its wall clock in Unix seconds, 0: it has none."""
+    def start(self, *, clock: int | None = None, meta: bytes | None = None) -> None:
+        """A fresh process, which joins nobody. clock: its wall clock in Unix seconds, 0 for none;
+        None: the simulation's. meta: of a Memberlist; None: as in the configuration."""
         self.lives += 1
         self._began = len(self.events)
-        self._pool.start(self.number, clock=clock)
+        self._pool.start(
+            self.number,
+            self._simulation.config.meta if meta is None else meta,
+            self._simulation.clock if clock is None else clock,
+        )
 
     def heard(self) -> Iterator[UserEvent]:
         """The user events that this process was told of."""

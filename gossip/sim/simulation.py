@@ -18,6 +18,9 @@ from gossip.node_config import NodeConfig
 from gossip.sim.node import SimulatedNode, Which
 from gossip.sim.pool import MILLISECOND, SECOND, Pool
 
+BEGIN = 1_900_000_000
+"""About when the simulation is, in Unix seconds."""
+
 _Said = tuple[int, str, bytes]
 
 
@@ -35,8 +38,9 @@ class Simulation:
 
     size: how many nodes; their numbers are also their names, `node-0` and so on.
     config: as for `Memberlist`, or a `NodeConfig` as for `Node`: then each node has Serf's layer.
-    Its `key`, `label` and `tags` are those of every node; what is about sockets, files and seeds
-    is not used. Without one: `Config.lan()`.
+    Its `key`, `label`, `meta` and `tags` are those of every node, and of its addresses only counts
+    whether `bind` is of IPv6; what is about files and seeds is not used. Without one:
+    `Config.lan()`.
     """
 
     def __init__(self, size: int, *, seed: int = 1, config: Config | None = None) -> None:
@@ -50,6 +54,7 @@ class Simulation:
             check=1,
             keys=() if key is None else (parse_key(key) if isinstance(key, str) else key,),
             label=self.config.label,
+            ipv6=":" in self.config.bind_address.host,
             serf=self.config if isinstance(self.config, NodeConfig) else None,
             on_event=self._tell,
         )
@@ -82,6 +87,11 @@ class Simulation:
     def now(self) -> float:
         """Seconds since the simulation began."""
         return (self.pool.engine.now - EPOCH_NS) / SECOND
+
+    @property
+    def clock(self) -> int:
+        """The wall clock of the simulated machines, in Unix seconds."""
+        return BEGIN + self.pool.engine.now // SECOND
 
     @property
     def trace(self) -> str:
@@ -187,6 +197,6 @@ class Simulation:
     def restart(self, number: int, *, join: int | None = None) -> None:
         """A fresh process of a node that crashed; it joins that node, or the first other one."""
         others = [node.number for node in self.living]
-        self.nodes[number].start(1_900_000_000 + self.pool.engine.now // SECOND)
+        self.nodes[number].start()
         if join is not None or others:
             self.nodes[number].join(others[0] if join is None else join)

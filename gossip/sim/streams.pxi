@@ -90,7 +90,7 @@ cdef bint gets_through(world_t* w, const pipe_t* pipe, uint8_t end) noexcept nog
     """Whether a segment that is sent now does; nobody answers at an address that was left."""
     cdef uint32_t source = pipe.nodes[1 - end], target = pipe.nodes[end]
     return (w.nodes[target].slot == pipe.slots[end] and passes(w, source, target, CUT_STREAMS)
-            and not is_lost(w, source, target))
+            and not is_lost(w, source, target, w.stream_loss))
 
 
 cdef void send_on(world_t* w, uint32_t number, uint8_t end, uint8_t kind, int64_t leaves,

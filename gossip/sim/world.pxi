@@ -157,7 +157,8 @@ cdef struct world_t:
     uint32_t free_pipe          # NONE, or one whose next is in nodes[0]
     batch_t* out
     # The network.
-    double loss
+    double loss                 # of datagrams
+    double stream_loss          # of segments
     double duplicates
     double reordered
     double replays              # of a datagram, up to REPLAY_NS later

@@ -1,5 +1,7 @@
-"""The virtual-time harness: production cores, a made-up clock and a lossy network, no sockets.
+"""Virtual time: production cores, a made-up clock, no sockets. The same seed gives the same run.
 
-`solo` drives one core against puppets a test holds the strings of; `cluster` runs many cores
-against each other. Both are deterministic: the same seed gives the same run, byte for byte.
+Whole clusters run on the engine that users get (`gossip.sim`); `clusters` and `engine_run` make
+them for a test. `solo`, with `wire`, `serf`, `settings` and `model`, is something else: one core,
+and puppets whose every string the test holds, to say what no other core would and to see each
+packet.
 """

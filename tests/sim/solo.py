@@ -1,5 +1,7 @@
 """One production core against puppets: each packet, event and stream is kept with its time.
 
+Pools of cores are on the simulator's engine; this stays beside it, since there only cores speak.
+
 Puppets speak for foreign nodes: they answer pings or do not, relay or do not, accept streams or do
 not, as the test says. Nothing happens by itself between `hear`, `run_for` and `run_until`.
 """

@@ -266,3 +266,12 @@ def join_the_lonely(pool: Pool) -> None:
         if pool.engine.is_up(number) and pool.engine.counts_of(number) == (1, 0, 0, 0):
             others = [other for other in range(len(pool)) if other != number]
             pool.join(number, others[pool.random.below(len(others))])
+
+
+def call_the_seed(pool: Pool) -> None:
+    """What a driver does beside that, slowly: it calls seeds that are no members. The seed of all
+    is node 0, as at the start."""
+    for number in range(1, len(pool)):
+        held = pool.engine.rows(number).get(0)
+        if pool.engine.is_up(number) and (held is None or held[0] in ("dead", "left")):
+            pool.join(number, 0)

@@ -24,6 +24,9 @@ from gossip.sim.pool import MILLISECOND, SECOND, Pool, lan
 # Gossip and push/pulls, and calling those that were lost, each at its own pace.
 AGREEMENT_NS = 900 * SECOND
 RETRY_JOIN_NS = 15 * SECOND
+# Halves that lost each other find each other before; some that never met, each of processes that
+# are new and whose joins broke, do not.
+SEED_CALLS_NS = 300 * SECOND
 # Settings that a core with Serf's layer has otherwise.
 OF_SERF = (
     "delegate_protocol_min",
@@ -158,6 +161,8 @@ def settle(pool: Pool, report: Report, seconds: int) -> None:
     agreed = False
     while not agreed and pool.engine.now - began < AGREEMENT_NS:
         faults.join_the_lonely(pool)
+        if pool.engine.now - began >= SEED_CALLS_NS:
+            faults.call_the_seed(pool)
         agreed = pool.run_until(pool.engine.agreed, RETRY_JOIN_NS, SECOND)
         fail_if_broken(pool, report.seed, seconds)
     if not agreed:

@@ -7,6 +7,7 @@ cd "$(dirname "$0")"
 export GOFLAGS="-trimpath -mod=readonly"
 export CGO_ENABLED=0
 go build -o bin/memberlist-peer ./memberlist-peer
+go build -o bin/lifeguard-pool ./lifeguard-pool
 go build -o bin/serf github.com/hashicorp/serf/cmd/serf
 kinship=../../../build/peers/kinship
 [ -d $kinship ] || "${PYTHON:-python3}" -m pip install --quiet --target $kinship kinship==0.4.0 ||

@@ -11,7 +11,7 @@ from gossip._serf.coordinates import Coordinate
 from gossip._serf.layer import MESSAGE
 from gossip._translate import member_of
 from gossip.errors import StateError
-from gossip.events import Event, UserEvent
+from gossip.events import Event, MembersSnapshot, UserEvent
 from gossip.members import Member, Status, encode_name
 from gossip.node_config import NodeConfig
 from gossip.sim.keys import PoolKeys
@@ -70,8 +70,11 @@ class SimulatedNode:
         return f"<{self.name}{'' if self.is_up else ', down'}>"
 
     def on_event(self, handler: Handler) -> Handler:
-        """Calls the handler with each event from now on; also as a decorator. It may call this
-        node; what it raises ends the run."""
+        """Calls the handler with each event from now on, and first with a `MembersSnapshot`, as
+        every subscription begins; also as a decorator. It may call this node; what it raises ends
+        the run."""
+        members = self.members() if self.is_up else []
+        handler(MembersSnapshot(tuple(members)))
         self._handlers.append(handler)
         return handler
 

@@ -20,6 +20,12 @@ payload = "7"
 [[steps]]
 at = 60
 do = "heal"
+[[steps]]
+at = 120
+do = "query"
+node = 0
+name = "uptime"
+relay_factor = 3
 [answers]                       # what each node answers to queries of that name; optional
 uptime = "3 days"
 [expect]

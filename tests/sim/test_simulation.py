@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from gossip import Config, Event, MemberFailed, MemberJoined, MessageReceived, Status
-from gossip.sim import NotSo, Simulation, scenario
+import gossip
+from gossip import (
+    Config,
+    Event,
+    MemberFailed,
+    MemberJoined,
+    MembersSnapshot,
+    MessageReceived,
+    QueryReceived,
+    Status,
+    UserEvent,
+)
+from gossip.sim import NotSo, SimulatedNode, Simulation, scenario
 
 Factory = Callable[..., Simulation]
 
@@ -85,7 +98,8 @@ def test_what_a_handler_raises_ends_the_run(gossip_cluster: Factory) -> None:
 
     @cluster[0].on_event
     def fail(event: Event) -> None:
-        raise RuntimeError("mine")
+        if not isinstance(event, MembersSnapshot):
+            raise RuntimeError("mine")
 
     cluster[1].update_meta(b"new")
     with pytest.raises(RuntimeError, match="mine"):
@@ -164,3 +178,61 @@ def test_the_plug_in_prints_the_seed_of_a_test_that_fails(
     run = pytester.runpytest_subprocess("--gossip-seed", "77", "-p", "gossip.sim.plugin")
     run.assert_outcomes(failed=1)
     run.stdout.fnmatch_lines(["*seed 77; again with: pytest *--gossip-seed 77*"])
+
+
+PAGE = Path(scenario.__file__).parents[2] / "docs" / "simulation.md"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE.read_text(), re.M | re.S)
+
+
+class ShardTable:
+    """What the page's first example calls the user's code: the last living node owns all."""
+
+    def __init__(self) -> None:
+        self._alive: set[str] = set()
+
+    def handle(self, event: Event) -> None:
+        match event:
+            case MembersSnapshot(members):
+                self._alive = {member.name for member in members}
+            case MemberJoined(member):
+                self._alive.add(member.name)
+            case MemberFailed(member):
+                self._alive.discard(member.name)
+
+    def owner(self, shard: str) -> str:
+        return max(self._alive)
+
+
+class MyService:
+    """And its second: a server that answers with the version it was told to deploy."""
+
+    def __init__(self, node: SimulatedNode) -> None:
+        self._version = b""
+
+    def handle(self, event: Event) -> None:
+        match event:
+            case UserEvent(payload=version):
+                self._version = version
+            case QueryReceived():
+                event.respond(self._version)
+
+
+@pytest.mark.parametrize("program", blocks("python"))
+def test_the_examples_of_the_page_hold(program: str, gossip_cluster: Factory) -> None:
+    names: dict[str, Any] = {"gossip": gossip, "ShardTable": ShardTable, "MyService": MyService}
+    exec(program, names)
+    (test,) = [value for name, value in names.items() if name.startswith("test_")]
+    test(gossip_cluster)
+
+
+@pytest.mark.parametrize("text", blocks("toml"))
+def test_the_scenario_of_the_page_can_be_played(text: str) -> None:
+    assert "agreed" in scenario.run(scenario.load(text), 1)
+
+
+def test_the_scenario_in_the_head_of_its_module_can_be_played() -> None:
+    text = str(scenario.__doc__).partition("\n\n")[2]
+    assert "node-4 alive" in scenario.run(scenario.load(text), 1)

@@ -129,20 +129,22 @@ cdef void send_ping_and_suspicion(swim_t* s, member_t* row) noexcept nogil:
 # --- one probe ----------------------------------------------------------------------------------
 
 cdef uint32_t next_target(swim_t* s) noexcept nogil:
-    """Round robin: each round draws its own order, and drops the old dead, as it goes along."""
+    """Round robin: each round draws its own order, and drops the old dead, as it goes along. What
+    is left of a round and all of the next are looked at, so that whoever is up is found."""
     cdef uint32_t considered = 0
+    cdef uint32_t cost = 0
     cdef uint32_t index
     cdef member_t* row
-    while considered < min(s.table.order_count, <uint32_t>PROBE_ROWS_MAX):
-        considered += 1
+    while considered < 2 * s.table.order_count and cost < PROBE_ROWS_MAX:
         if s.probe.index >= s.table.order_count:
             s.probe.index = 0
-            continue
         index = table_turn(&s.table, s.probe.index, &s.rng, s.now_ns,
                            s.settings.gossip_to_the_dead_time_ns)
         if index == NONE:
-            considered += PROBE_REMOVAL_ROWS - 1
+            cost += PROBE_REMOVAL_ROWS
             continue
+        considered += 1
+        cost += 1
         s.probe.index += 1
         row = row_at(s, index)
         if index != s.self_row and is_up(row):

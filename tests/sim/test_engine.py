@@ -109,7 +109,7 @@ def test_a_blocked_node_that_notices_no_stall_blames_a_healthy_one(seed: int) ->
 
 def test_nothing_reaches_a_node_whose_link_is_clogged_until_all_of_it_does() -> None:
     pool = Pool(2, 1)
-    pool.run(5 * SECOND)  # until the gossip of the start is over
+    pool.run(5200 * MILLISECOND)  # the gossip of the start is over, and nothing on its way
     pool.engine.link(0, 1, clog_ns=5 * SECOND)
     sent = pool.swims[0].stats()["packets_sent"]
     received = pool.swims[1].stats()["packets_received"]
@@ -134,7 +134,7 @@ def test_the_loss_of_a_node_is_of_its_direction(lost: float) -> None:
 
 def test_datagrams_over_the_mtu_and_over_the_rate_of_a_line_are_lost() -> None:
     pool = Pool(2, 1)
-    pool.run(5 * SECOND)
+    pool.run(5200 * MILLISECOND)  # between two probes
     pool.engine.network(mtu=20)
     before = pool.engine.counts()["delivered"]
     pool.run(5 * SECOND)

@@ -74,6 +74,18 @@ def test_every_member_is_probed_once_a_round() -> None:
     assert max(counts) - min(counts) <= 2
 
 
+@pytest.mark.parametrize("gone", [0, 1, 3])
+@pytest.mark.parametrize("others", [1, 2])
+def test_a_small_pool_has_a_probe_in_each_interval(others: int, gone: int) -> None:
+    solo = Solo.start()
+    solo.members(others)
+    for number in range(gone):
+        left = solo.member(f"left-{number}")
+        solo.hear(wire.dead(left.name, left.incarnation, left.name))
+    solo.run_for(100 * PROBE_INTERVAL)
+    assert probes(solo) == [EPOCH + number * PROBE_INTERVAL for number in range(1, 101)]
+
+
 def test_the_dead_and_the_left_are_not_probed() -> None:
     solo = Solo.start()
     peer, dead, left = solo.member("peer"), solo.member("dead"), solo.member("left")

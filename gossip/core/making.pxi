@@ -172,8 +172,6 @@ cdef void free_swim(swim_t* s) noexcept:
     cdef uint32_t i
     if s == NULL:
         return
-    if s.delegate != NULL:
-        s.delegate.free(s)
     if s.probe.target != NULL:
         identity_release(s.identities, s.probe.target)
     if s.sessions != NULL:
@@ -181,6 +179,8 @@ cdef void free_swim(swim_t* s) noexcept:
             if s.sessions[i] != NULL:
                 free_session(s, s.sessions[i])
         free(s.sessions)
+    if s.delegate != NULL:
+        s.delegate.free(s)                   # after the sessions, which may be amid its state
     heal_clear(s)
     free(s.heal)
     while pop_command(s, &command):

@@ -225,3 +225,21 @@ def test_a_core_without_a_serf_layer_hands_the_state_to_its_user_as_before() -> 
     peer = solo.puppet("peer")
     solo.dial(wire.push_pull([peer.entry()], user_state=b"anything"), ends=True)
     assert solo.events_of("state") == [("state", b"anything", False)]
+
+
+def test_a_core_may_end_amid_the_merging_of_a_state() -> None:
+    """What the session holds of it is the layer's, which therefore goes after the sessions."""
+    solo = Solo.start(serf=serf())
+    peer = solo.puppet("peer")
+    names = {b"name-%d" % number: number for number in range(5000)}
+    request = wire.push_pull([peer.entry()], user_state=state(StatusLTimes=names, LTime=5000))
+    swim = solo.swim
+    stream = swim.accept_stream(peer.ip, peer.port, solo.now)
+    swim.stream_received(stream, request, solo.now)
+    for _ in range(3):
+        swim.tick(solo.now)
+    deadline = swim.next_deadline()
+    assert deadline is not None
+    assert deadline[1] == "work", "it is amid the state"
+    assert 0 < solo.serf.stats()["recent_intents"] < 5000
+    del swim, solo

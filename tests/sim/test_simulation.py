@@ -180,7 +180,7 @@ def test_the_plug_in_prints_the_seed_of_a_test_that_fails(
     run.stdout.fnmatch_lines(["*seed 77; again with: pytest *--gossip-seed 77*"])
 
 
-PAGE = Path(scenario.__file__).parents[2] / "docs" / "simulation.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "simulation.md"
 
 
 def blocks(language: str) -> list[str]:

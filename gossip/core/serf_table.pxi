@@ -20,6 +20,7 @@ cdef struct serf_member_t:
     address_entry_t at
     identity_t* identity        # NULL: the row is free
     uint64_t ltime              # of the status
+    uint64_t doubted            # the one at which a reaper last saw it leaving
     int64_t left_ns             # when it failed or left; 0: it did not
     int64_t reconnect_ns        # how long it is kept then, if not as the settings say; -1: no
     uint32_t number

@@ -44,7 +44,9 @@ cdef void serf_ask_leaving(swim_t* s) noexcept nogil:
     is not leaving refutes it. The word may have been lost but for here, and a push/pull carries its
     time without it, so that nobody else would ever hear of it (Serf §5).
 
-    It is told one Lamport time later, as those who left are in a push/pull: then it is news.
+    It is told one Lamport time later, as those who left are in a push/pull: then it is news. As
+    that is news to one that leaves, too, and to all others, those that were first seen to be
+    leaving since the last pass are let be: a leave is over within one.
     """
     cdef serf_t* serf = serf_of(s)
     cdef uint8_t[SERF_HEAD_BYTES + NAME_BYTES_MAX] bytes
@@ -59,6 +61,9 @@ cdef void serf_ask_leaving(swim_t* s) noexcept nogil:
     for i in range(min(count, <uint32_t>REAP_ROWS)):
         member = serf_at(&serf.table, (at + i) % count)
         if member.status != STATUS_LEAVING or serf_is_self(s, member):
+            continue
+        if member.doubted != member.ltime:
+            member.doubted = member.ltime
             continue
         memset(&intent, 0, sizeof(intent))
         intent.ltime = member.ltime + 1

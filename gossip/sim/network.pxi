@@ -28,7 +28,7 @@ cdef inline bint is_lost(world_t* w, uint32_t source, uint32_t target,
 cdef inline bint is_silent(world_t* w, uint32_t source, uint32_t target) noexcept nogil:
     """Whether nothing of a stream gets from one to the other at all."""
     cdef link_t* link = link_find(&w.links, source, target)
-    return (not passes(w, source, target, CUT_STREAMS) or w.loss >= 1
+    return (not passes(w, source, target, CUT_STREAMS) or w.stream_loss >= 1
             or w.nodes[source].loss_out >= 1 or w.nodes[target].loss_in >= 1
             or (link != NULL and link.loss >= 1))
 

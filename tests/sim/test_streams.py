@@ -119,6 +119,17 @@ def test_a_moment_in_which_all_is_lost_is_borne_like_a_partition(how: str) -> No
     assert [payload for _, payload in pool.messages()] == [b"hello"]
 
 
+def test_a_network_that_loses_all_datagrams_and_no_segment_brings_over_each_write_at_once() -> None:
+    pool = Two()
+    pool.engine.network(loss=1, stream_loss=0)
+    for _ in range(2):
+        pool.send()
+        pool.run(SECOND)
+    assert pool.messages() == [(0.15, b"hello"), (1.15, b"hello")]
+    assert pool.engine.counts()["retries"] == 0
+    assert pool.engine.streams == 0
+
+
 def test_a_clogged_link_delays_a_stream_and_breaks_nothing() -> None:
     pool = Two()
     pool.engine.link(0, 1, clog_ns=5 * SECOND)
@@ -211,12 +222,18 @@ def test_a_dial_that_the_core_gave_up_is_never_heard_of() -> None:
     assert pool.engine.streams == 0
 
 
-def test_a_peer_that_died_in_the_cut_resets_the_stream_when_a_segment_reaches_its_system() -> None:
+def crashed_amid_a_join() -> tuple[Two, int]:
+    """Node 1 dies in a cut, so that its reset is lost; node 0 goes on waiting for it."""
     pool = Two(tcp_timeout_ns=2000 * SECOND)
     request = pool.join(0, 1)
     pool.run(2 * HALF_WAY - MILLISECOND)
     pool.cut(*BOTH)
-    pool.engine.crash(1)  # its reset is lost in the cut
+    pool.engine.crash(1)
+    return pool, request
+
+
+def test_a_peer_that_died_in_the_cut_resets_the_stream_when_a_segment_reaches_its_system() -> None:
+    pool, request = crashed_amid_a_join()
     pool.start(1)
     pool.run(SECOND)
     pool.cut()
@@ -230,11 +247,7 @@ def test_a_peer_that_died_in_the_cut_resets_the_stream_when_a_segment_reaches_it
 
 
 def test_nobody_answers_at_an_address_that_was_left() -> None:
-    pool = Two(tcp_timeout_ns=2000 * SECOND)
-    request = pool.join(0, 1)
-    pool.run(2 * HALF_WAY - MILLISECOND)
-    pool.cut(*BOTH)
-    pool.engine.crash(1)
+    pool, request = crashed_amid_a_join()
     pool.addresses[1] = pool.engine.new_address()
     pool.start(1)
     pool.cut()

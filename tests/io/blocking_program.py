@@ -102,6 +102,7 @@ def end_forgotten_in_a_cycle() -> None:
 
 def interrupt(what: str) -> None:
     """Waits in a call until Ctrl-C; then nothing of the node is left."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # who began the tests may ignore it
     seed = socket.create_server(("127.0.0.1", 0))
     with seed, contextlib.ExitStack() as called:
         # Who joins it waits for an answer that does not come.

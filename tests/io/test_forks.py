@@ -43,15 +43,7 @@ async def test_a_child_that_keeps_its_loop_takes_no_stream_from_its_parent() -> 
             before.sendall(_STREAM_PING[:5])
             while not a.stats().core["streams_open"]:
                 await a.ping("b")  # the loop turns, until a holds that stream
-            asked, ask = os.pipe()
-            turned, say = os.pipe()
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", DeprecationWarning)
-                child = os.fork()
-            if child == 0:
-                os.close(ask)
-                await _turn(asked, say)
-            os.close(say)
+            child, ask, turned = await _child_that_turns()
             before.sendall(_STREAM_PING[5:])
             after.connect((a.address.host, a.address.port))
             after.sendall(_STREAM_PING)
@@ -80,15 +72,7 @@ async def test_a_child_that_keeps_its_loop_takes_no_dial_from_its_parent() -> No
         while not a._driver._streams._dialling:
             await asyncio.sleep(0)
         await asyncio.sleep(0)  # its first step, which calls; the loop has not looked since
-        asked, ask = os.pipe()
-        turned, say = os.pipe()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            child = os.fork()
-        if child == 0:
-            os.close(ask)
-            await _turn(asked, say)
-        os.close(say)
+        child, ask, turned = await _child_that_turns()
         try:
             os.write(ask, b".")
             assert select.select([turned], [], [], SECONDS_MAX)[0], "the child turns its loop"
@@ -104,6 +88,21 @@ _STREAM_PING = encode_message("ping", {"SeqNo": 7, "Node": "a"})
 
 def _dialled(node_: gossip.Memberlist) -> socket.socket:
     return socket.create_connection((node_.address.host, node_.address.port))
+
+
+async def _child_that_turns() -> tuple[int, int, int]:
+    """A child that turns its loop for each byte written to the first pipe, and then says so in the
+    second one; its number, and those."""
+    asked, ask = os.pipe()
+    turned, say = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        os.close(ask)
+        await _turn(asked, say)
+    os.close(say)
+    return child, ask, turned
 
 
 async def _turn(asked: int, say: int) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from gossip.errors import GossipError
 from gossip.sim import scenario, swarm, work
 from gossip.sim.papers import PAPERS, prepare
 
@@ -79,7 +80,10 @@ def paper_command(
 @click.option("--seed", default=1)
 def run_command(path: Path, seed: int) -> None:
     """Runs a scenario file and prints what the nodes hold in the end."""
-    click.echo(scenario.run(scenario.load(path.read_text()), seed))
+    try:
+        click.echo(scenario.run(scenario.load(path.read_text()), seed))
+    except GossipError as error:  # the file is wrong, or what it expects did not come
+        raise click.ClickException(str(error)) from None
 
 
 if __name__ == "__main__":

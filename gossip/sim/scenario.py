@@ -38,7 +38,7 @@ answers = {uptime = 5}          # so many nodes answered the queries of that nam
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from gossip.config import Config
@@ -71,6 +71,8 @@ OF_SERF = {
     "force_leave": ("node", "name", "prune"),
 }
 AS_BYTES = {"meta", "payload"}
+# Where a step may have them it must. Who asks for something is node 0 where nobody is named.
+NEEDED = {"other", "groups", "sources", "targets", "seconds", "meta"}
 
 
 class ScenarioError(GossipError, ValueError):
@@ -111,14 +113,22 @@ def load(text: str) -> Scenario:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ScenarioError(f"scenario: {error}") from None
-    expect, serf = data.get("expect", {}), data.get("serf", False)
+    expect, serf, nodes = data.get("expect", {}), data.get("serf", False), data.get("nodes")
     problems = [f"scenario: unknown {key!r}" for key in data.keys() - KEYS]
-    problems += [f"scenario: expect has no {key!r}" for key in expect.keys() - EXPECTED]
-    if not isinstance(data.get("nodes"), int):
-        problems.append("scenario: `nodes` is missing: how many there are")
+    known = {
+        "settings": {each.name for each in fields(NodeConfig if serf else Config)},
+        "network": set(OF_CLUSTER["network"]),
+        "expect": EXPECTED,
+    }
+    for part, keys in known.items():
+        unknown = data.get(part, {}).keys() - keys
+        problems += [f"scenario: {part} has no {key!r}" for key in unknown]
+    if not isinstance(nodes, int) or nodes < 1:
+        problems.append("scenario: `nodes` is missing: how many there are, 1 or more")
+        nodes = 0
     steps = []
     for step in data.get("steps", []):
-        problems += step_problems(step, serf)
+        problems += step_problems(step, nodes, serf)
         given = {key: value for key, value in step.items() if key not in ("at", "do")}
         steps.append(Step(float(step.get("at", 0)), step.get("do", ""), given))
     if problems:
@@ -137,16 +147,31 @@ def load(text: str) -> Scenario:
     )
 
 
-def step_problems(step: dict[str, Any], serf: bool) -> list[str]:
+def step_problems(step: dict[str, Any], nodes: int, serf: bool) -> list[str]:
     what = step.get("do", "")
     keys = {**OF_CLUSTER, **OF_NODE, **OF_SERF}.get(what)
     if keys is None:
         return [f"scenario: no step does {what!r}"]
     unknown = step.keys() - {"at", "do", *keys}
     problems = [f"scenario: {what} has no {key!r}" for key in unknown]
+    needed = NEEDED | {"node"} if what in OF_CLUSTER else NEEDED
+    missing = [key for key in keys if key in needed and key not in step]
+    problems += [f"scenario: {what} needs {key!r}" for key in missing]
     if what in OF_SERF and not serf:
         problems.append(f"scenario: {what} needs serf = true")
+    if nodes:
+        wrong = [each for each in numbers(step) if each not in range(nodes)]
+        problems += [f"scenario: {what}: there is no node {each!r}" for each in wrong]
     return problems
+
+
+def numbers(step: dict[str, Any]) -> list[Any]:
+    """Which nodes a step names by their numbers; `other` may be a name."""
+    named = [step["node"]] if "node" in step else []
+    if isinstance(step.get("other"), int):
+        named.append(step["other"])
+    lists = [*step.get("groups", []), step.get("sources", []), step.get("targets", [])]
+    return named + [each for numbered in lists for each in numbered]
 
 
 class Play:

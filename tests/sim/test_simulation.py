@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 import gossip
 from gossip import (
@@ -22,6 +23,7 @@ from gossip import (
     UserEvent,
 )
 from gossip.sim import NotSo, SimulatedNode, Simulation, scenario
+from gossip.sim.__main__ import main
 
 Factory = Callable[..., Simulation]
 
@@ -156,11 +158,36 @@ def test_a_scenario_is_read_and_played() -> None:
         ("[network]", "`nodes` is missing"),
         ("nodes = 3\n[[steps]]\ndo = 'explode'", "no step does 'explode'"),
         ("nodes = 3\n[[steps]]\ndo = 'crash'\nnodes = 1", "crash has no 'nodes'"),
+        ("nodes = 0", "1 or more"),
+        ("nodes = 3\n[settings]\nspeed = 1", "settings has no 'speed'"),
+        ("nodes = 3\n[network]\nspeed = 1", "network has no 'speed'"),
+        ("nodes = 3\n[[steps]]\ndo = 'crash'", "crash needs 'node'"),
+        ("nodes = 3\n[[steps]]\ndo = 'crash'\nnode = 3", "there is no node 3"),
+        ("nodes = 3\n[[steps]]\ndo = 'crash'\nnode = 'x'", "there is no node 'x'"),
+        ("nodes = 3\n[[steps]]\ndo = 'partition'\ngroups = [[0], [9]]", "there is no node 9"),
     ],
 )
 def test_a_scenario_that_cannot_be_played_is_refused(text: str, fault: str) -> None:
     with pytest.raises(scenario.ScenarioError, match=fault):
         scenario.load(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("nodes = 3\n[settings]\nsuspicion_mult = -4", "suspicion_mult: must be"),
+        ("nodes = 2\n[expect]\nagreed = false\nwithin = 1", "the nodes agree, and should not"),
+    ],
+)
+def test_the_command_says_in_a_line_what_is_wrong_with_a_scenario(
+    text: str, fault: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "scenario.toml"
+    path.write_text(text)
+    done = CliRunner().invoke(main, ["run", str(path)])
+    assert done.exit_code == 1
+    assert done.stderr.startswith("Error: ")
+    assert fault in done.stderr
 
 
 def test_the_plug_in_prints_the_seed_of_a_test_that_fails(

@@ -171,7 +171,8 @@ def test_one_that_left_meanwhile_is_called_no_more(seed: int) -> None:
     cluster.partition(range(3), range(3, 6))
     cluster.advance(60)
     cluster[3].leave()
-    cluster.advance(20)
+    # All four copies of the word may go to the other side: then a push/pull brings it.
+    cluster.wait_until(lambda: all_hold(cluster.nodes[4:], 3, Status.LEFT), within=120)
     cluster.crash(3)
     cluster.heal()
     agree(cluster, heal_bound(6) + 3 * HEAL_INTERVAL)

@@ -61,10 +61,9 @@ def test_200_events_a_second_for_10_seconds_reach_all_of_a_pool_of_8_once(seed: 
         cluster[0].send_event("refresh", b"%064d" % number, coalesce=False)
         cluster.advance(0.005)
     cluster.advance(5)
-    for node in cluster.nodes:
-        counts = payloads(node)
-        assert max(counts.values()) == 1
-        assert len(counts) >= 1998, f"{node.name} missed {2000 - len(counts)} of 2000"
+    missed = sum(2000 - len(payloads(node)) for node in cluster.nodes)
+    assert missed <= 20, f"{missed} of 16,000 did not come by gossip"
+    cluster.wait_until(cluster.delivered, within=100)  # by push/pull, to the last one and once
     assert not false_alarms(cluster)
 
 
